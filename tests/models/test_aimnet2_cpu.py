@@ -22,7 +22,7 @@ from nnpmm.models.aimnet.cpu.contraction import (
 )
 from nnpmm.models.aimnet.cpu.kernel import CpuKernel
 from nnpmm.models.aimnet.cpu.memory import BLOCK
-from nnpmm.models.aimnet.cpu.shares import divide
+from nnpmm.models.aimnet.cpu.partition import partition
 from nnpmm.models.aimnet.reference import ReferenceKernel
 from nnpmm.models.cpu.simd import MAX_ROWS, multiply_narrow_tile
 from nnpmm.models.cpu.vectors import lanes
@@ -52,7 +52,7 @@ def assert_like_reference(parameters, numbers, charge, positions, precision, thr
 
 
 def assert_agrees(kernel, parameters, symbols, charge, positions, precision):
-    """A kernel with the float64 reference; return what it found."""
+    """Compare a kernel with the float64 reference, and return its results."""
     reference = ReferenceKernel(parameters, symbols, charge, "cpu", "double", 1)
     energy, force, of_charge = TOLERANCES[precision]
     expected, found = reference.evaluate(positions), kernel.evaluate(positions)
@@ -113,14 +113,14 @@ def test_more_atoms_than_a_block_and_more_neighbours_than_expected(parameters):
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
-def test_a_lone_atom(parameters, precision):
+def test_a_single_atom(parameters, precision):
     _, found = assert_like_reference(parameters, [8], 0, np.zeros((1, 3)), precision)
     np.testing.assert_array_equal(found.forces, 0)
 
 
 @pytest.mark.parametrize("distance", [0.7, 3.0])
 def test_two_molecules(parameters, distance):
-    """Within reach of the passes on each other, and of Coulomb and dispersion energies alone."""
+    """Two molecules within the cutoff of the passes, and with only long-range interactions."""
     (numbers, a), (others, b) = distorted("C[NH3+]"), distorted("CC(=O)[O-]")
     positions = np.concatenate([a, b + np.array([distance, 0, 0])])
     assert_like_reference(parameters, [*numbers, *others], 0, positions, "double")
@@ -128,7 +128,7 @@ def test_two_molecules(parameters, distance):
 
 @pytest.mark.parametrize("members", [[1], [3, 0, 2]])
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])
-def test_threads_take_whole_networks_or_parts(parameters, members, threads):
+def test_threads_evaluate_whole_networks_or_parts(parameters, members, threads):
     numbers, positions = distorted("CC(=O)NO")
     few = parameters.subset(members)
     kernel, found = assert_like_reference(few, numbers, 0, positions, "double", threads)
@@ -138,8 +138,8 @@ def test_threads_take_whole_networks_or_parts(parameters, members, threads):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_batch_is_its_geometries(parameters, threads):
-    """More geometries than are evaluated together, the last batch smaller."""
+def test_a_batch_equals_separate_evaluations(parameters, threads):
+    """More geometries than in one batch; the last batch is smaller."""
     numbers, positions = distorted("CSC")
     generator = np.random.default_rng(5)
     many = positions + generator.normal(scale=0.003, size=(50, *positions.shape))
@@ -166,28 +166,28 @@ def test_a_batch_by_the_evaluator(parameters):
 @pytest.mark.parametrize("members", [1, 4])
 @pytest.mark.parametrize("geometries", [1, 3])
 @pytest.mark.parametrize("threads", [1, 2, 3, 4, 8, 64])
-def test_every_atom_of_every_network_is_in_one_share(members, geometries, threads):
-    whole, shares = divide(members, geometries, 7, threads)
+def test_every_atom_of_every_network_has_one_thread(members, geometries, threads):
+    whole_networks, work = partition(members, geometries, 7, threads)
     count = np.zeros((members, geometries * 7), int)
     rows = np.zeros(geometries * 7, int)
-    for share in shares:
-        touched = np.zeros(geometries * 7, int)
-        for member, first, last in share.tasks:
+    for part in work:
+        in_ranges = np.zeros(geometries * 7, int)
+        for member, first, last in part.tasks:
             count[member, first:last] += 1
-            if whole:
+            if whole_networks:
                 assert first % 7 == 0 and last % 7 == 0
-        for first, last in share.touched:
-            touched[first:last] += 1
-        rows[slice(*share.rows)] += 1
+        for first, last in part.atom_ranges:
+            in_ranges[first:last] += 1
+        rows[slice(*part.rows)] += 1
         expected = np.zeros(geometries * 7, bool)
-        for _, first, last in share.tasks:
+        for _, first, last in part.tasks:
             expected[first:last] = True
-        np.testing.assert_array_equal(touched, expected)
+        np.testing.assert_array_equal(in_ranges, expected)
     assert (count == 1).all() and (rows == 1).all()
-    assert whole or len(shares) == min(threads, count.size)
+    assert whole_networks or len(work) == min(threads, count.size)
 
 
-def test_atoms_on_top_of_each_other_give_no_number():
+def test_coincident_atoms_give_a_non_finite_energy():
     evaluator = load_aimnet(backend="cpu").bind([8, 1, 1])
     energy, _ = at_each_step(evaluator)(np.array([[0, 0, 0], [0, 0, 0], [0.1, 0, 0]]))
     assert not np.isfinite(energy)
@@ -282,7 +282,7 @@ def _by_features(out, scalar, vector, basis, index, n, width):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_sums_over_neighbours(dtype, count):
-    """The first neighbour of the list and the first feature are left out, as strides could be."""
+    """Skip the first neighbour and the first feature, to test starts and strides."""
     generator = np.random.default_rng(count)
     width, atoms = lanes(dtype), 5
     tolerance = 1e-5 if dtype == np.float32 else 1e-12

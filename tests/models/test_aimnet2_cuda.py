@@ -82,7 +82,7 @@ def test_the_size_of_a_drug_in_single_precision(parameters):
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
-def test_a_lone_atom(parameters, precision):
+def test_a_single_atom(parameters, precision):
     found = assert_like_reference(parameters, [8], 0, np.zeros((1, 3)), precision)
     np.testing.assert_array_equal(found.forces, 0)
 
@@ -172,7 +172,7 @@ def test_moved_and_rotated(two, precision):
 
 
 @pytest.mark.parametrize("together", [1, 2, 5, 100])
-def test_a_batch_is_its_geometries(two, monkeypatch, together):
+def test_a_batch_equals_separate_evaluations(two, monkeypatch, together):
     """Five of them, in groups of which the last overlaps the one before."""
     numbers, positions = distorted("CSC")
     n = len(numbers)
@@ -200,7 +200,7 @@ def test_charges_as_a_tensor(two):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
-def test_atoms_on_top_of_each_other_give_no_number(two):
+def test_coincident_atoms_give_a_non_finite_energy(two):
     found = made(two, [8, 1, 1], 0).evaluate(np.array([[0, 0, 0], [0, 0, 0], [0.1, 0, 0]]))
     assert not np.isfinite(found.energy)
 

@@ -1,4 +1,4 @@
-"""The cpu backend's parts: vector kernels, cell list, shares of atoms, threads."""
+"""The cpu backend's parts: vector kernels, cell list, partition of atoms, threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models import load_model
 from nnpmm.models.ani.cpu.kernel import CpuKernel
-from nnpmm.models.ani.cpu.shares import BLOCK, divide
+from nnpmm.models.ani.cpu.partition import BLOCK, partition
 from nnpmm.models.cpu.functions import cosine_and_sine, exponential, logarithm
 from nnpmm.models.cpu.neighbours import Neighbours, build_cells, find_neighbours
 from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, panel_width
@@ -78,7 +78,7 @@ def _tile(c, a, b, depth, rows, add):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows", range(1, MAX_ROWS + 1))
 def test_tile_is_a_matrix_product(dtype, rows):
-    """A corner of larger arrays, so that strides and first elements are seen to be used."""
+    """Use a part of larger arrays, to test strides and first elements."""
     generator = np.random.default_rng(rows)
     width, depth = panel_width(dtype), 37
     a = generator.normal(size=(MAX_ROWS, depth + 4)).astype(dtype)
@@ -138,31 +138,31 @@ def test_neighbours_are_those_of_a_search_over_all_pairs(n_atoms, shape):
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 7])
 @pytest.mark.parametrize("n_geometries", [1, 20])
-def test_every_atom_is_in_one_share(n_threads, n_geometries):
+def test_every_atom_is_in_one_block(n_threads, n_geometries):
     species = np.array([0, 1, 1, 0, 2, 0, 1, 0, 0, 0])
-    order, shares = divide(species, np.array([3, 2, 1]) * 10_000, n_geometries, n_threads)
-    assert 1 <= len(shares) <= n_threads
+    order, blocks = partition(species, np.array([3, 2, 1]) * 10_000, n_geometries, n_threads)
+    assert 1 <= len(blocks) <= n_threads
     all_species = np.tile(species, n_geometries)
     seen = []
-    for share in shares:
-        for element, first, last in share:
+    for of_thread in blocks:
+        for element, first, last in of_thread:
             assert 0 < last - first <= BLOCK
             assert (all_species[order[first:last]] == element).all()
             seen += list(order[first:last])
     assert sorted(seen) == list(range(10 * n_geometries))
 
 
-def test_shares_cost_the_same():
-    _, shares = divide(np.repeat([0, 1], [300, 700]), np.array([200_000, 100_000]), 1, 4)
+def test_threads_have_equal_loads():
+    _, blocks = partition(np.repeat([0, 1], [300, 700]), np.array([200_000, 100_000]), 1, 4)
     weights = np.array([240_000, 140_000])
-    costs = [sum(weights[e] * (b - a) for e, a, b in share) for share in shares]
-    # Shares are cut between atoms, so two differ by the cost of an atom or two, of 250 in each.
+    costs = [sum(weights[e] * (b - a) for e, a, b in of_thread) for of_thread in blocks]
+    # Blocks contain whole atoms, so two loads differ by up to two atoms, of about 250 in each.
     assert max(costs) - min(costs) < 2 * weights.max()
 
 
 @pytest.fixture(scope="module")
 def cluster(ani1x):
-    """A crowd of 150 atoms, each with hundreds of pairs of neighbours, and its reference."""
+    """A dense cluster of 150 atoms with hundreds of pairs of neighbours each, and its reference."""
     generator = np.random.default_rng(12)
     symbols = list(generator.choice(["H", "C", "N", "O"], size=150, p=[0.6, 0.3, 0.05, 0.05]))
     grid = np.stack(np.meshgrid(*[np.arange(6)] * 3), axis=-1).reshape(-1, 3)[:150]
@@ -190,7 +190,7 @@ def test_single_precision_in_a_crowd(ani1x, cluster):
     np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=2e-6 * scale)
 
 
-def test_same_result_every_time(ani1x, cluster):
+def test_results_are_reproducible(ani1x, cluster):
     symbols, positions, _ = cluster
     kernel = CpuKernel(ani1x.parameters, symbols, "single", 2)
     first = kernel.evaluate(positions, None)
@@ -200,8 +200,8 @@ def test_same_result_every_time(ani1x, cluster):
     np.testing.assert_array_equal(first.forces, again.forces)
 
 
-def test_many_callers_of_one_evaluator(ani1x):
-    """The scratch space is shared: callers wait for each other."""
+def test_concurrent_calls_of_one_evaluator(ani1x):
+    """Callers wait for each other because they share the scratch space."""
     generator = np.random.default_rng(3)
     evaluator = load_model("ANI-1x", backend="cpu").bind([6, 1, 1, 1, 1])
     methane = 0.063 * np.array([[0, 0, 0], [1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]])
@@ -221,8 +221,8 @@ def test_many_callers_of_one_evaluator(ani1x):
     assert found == expected
 
 
-def test_atoms_on_top_of_each_other_give_no_number(ani1x):
-    """Dynamics get a number that is not finite and stop; a person gets an error."""
+def test_coincident_atoms_give_a_non_finite_energy(ani1x):
+    """Dynamics receive a non-finite number and stop; a direct call raises an error."""
     evaluator = load_model("ANI-1x", backend="cpu").bind([6, 1, 1])
     positions = np.array([[0, 0, 0], [0, 0, 0], [0.1, 0, 0]])
     assert not np.isfinite(at_each_step(evaluator)(positions)[0])
@@ -230,14 +230,14 @@ def test_atoms_on_top_of_each_other_give_no_number(ani1x):
         evaluator(positions)
 
 
-def test_compiled_code_is_kept_on_disk():
-    """A second process finds the machine code: it compiles nothing."""
+def test_compiled_code_is_cached_on_disk():
+    """A second process loads the machine code and compiles nothing."""
     code = (
         "from nnpmm.models import load_model\n"
         "load_model('ANI-1x', backend='cpu').bind([1, 1])([[0, 0, 0], [0.1, 0, 0]])\n"
-        "from nnpmm.models.ani.cpu.compiled import evaluate_share\n"
-        "print(sum(evaluate_share.stats.cache_hits.values()))\n"
-        "print(sum(evaluate_share.stats.cache_misses.values()))\n"
+        "from nnpmm.models.ani.cpu.compiled import evaluate_blocks\n"
+        "print(sum(evaluate_blocks.stats.cache_hits.values()))\n"
+        "print(sum(evaluate_blocks.stats.cache_misses.values()))\n"
     )
     for _ in range(2):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Energies of part of a system: against the evaluator of the whole, and a readable reference."""
+"""Energies of part of a system, compared with the whole and with a readable reference."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_neighbourhoods_are_all_atoms_within_the_range(together, monkeypatch):
         )
 
 
-def test_an_atom_alone_has_an_energy_and_no_gradient():
+def test_an_isolated_atom_has_an_energy_and_no_gradient():
     model = load_with("ANI-1x", "cpu", "double")
     nothing = Neighbourhoods(np.zeros(2, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)))
     result = local_potential(model, ["O"]).evaluate(np.array([8]), nothing)

@@ -10,13 +10,13 @@ from openmm.app import Element
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError
-from nnpmm.models.ani.cpu.compiled import evaluate_share
+from nnpmm.models.ani.cpu.compiled import evaluate_blocks
 from nnpmm.models.ani.cpu.networks import NetworkScratch
 from nnpmm.models.ani.cpu.packing import ColumnLayout, pack_networks
-from nnpmm.models.ani.cpu.shares import BLOCK, divide
+from nnpmm.models.ani.cpu.partition import BLOCK, partition
 from nnpmm.models.ani.cpu.symmetry import AtomScratch, Constants
 from nnpmm.models.ani.parameters import AniParameters, SymmetryFunctions
-from nnpmm.models.cpu.neighbours import Listed
+from nnpmm.models.cpu.neighbours import NeighbourList
 from nnpmm.models.local import LocalEvaluation, Neighbourhoods
 from nnpmm.models.threads import run_together, thread_count
 
@@ -58,7 +58,7 @@ class LocalAni:
             for _ in range(self._threads)
         ]
         self._atoms: list[AtomScratch] = []
-        self._capacity = -1  # neighbours that there is room for
+        self._capacity = -1  # largest number of neighbours that fits the buffers
 
     @property
     def cutoff(self) -> float:
@@ -76,22 +76,24 @@ class LocalAni:
         start, atoms, vectors = neighbourhoods
         n_centres, n_pairs = len(start) - 1, len(atoms)
         kinds = kinds_of(atomic_numbers, self._functions)
-        self._make_room(int(np.diff(start).max(initial=0)))
-        listed = Listed(1, n_centres, np.ascontiguousarray(start, np.int64), kinds[atoms])
+        self._allocate(int(np.diff(start).max(initial=0)))
+        neighbours = NeighbourList(
+            1, n_centres, np.ascontiguousarray(start, np.int64), kinds[atoms]
+        )
         scaled = np.ascontiguousarray(vectors * _NM_TO_ANGSTROM, np.float64)
-        order, shares = divide(kinds[:n_centres], self._n_weights, 1, self._threads)
+        order, blocks = partition(kinds[:n_centres], self._n_weights, 1, self._threads)
         energies = np.zeros((self._n_members, n_centres))
-        forces = np.zeros((len(shares), n_centres + n_pairs, 3))
+        forces = np.zeros((len(blocks), n_centres + n_pairs, 3))
 
-        def work(share: int) -> None:
-            evaluate_share(
-                shares[share], order, scaled, listed, self._constants, self._layout,
-                self._networks, self._atoms[share], self._scratch[share], True,
-                energies, forces[share],
+        def work(thread: int) -> None:
+            evaluate_blocks(
+                blocks[thread], order, scaled, neighbours, self._constants, self._layout,
+                self._networks, self._atoms[thread], self._scratch[thread], True,
+                energies, forces[thread],
             )  # fmt: skip
 
-        if shares:  # there may be no centre
-            run_together(work, len(shares))
+        if blocks:  # there may be no centre
+            run_together(work, len(blocks))
         scale = -HARTREE_TO_KJ_PER_MOL * _NM_TO_ANGSTROM / self._n_members
         return LocalEvaluation(
             HARTREE_TO_KJ_PER_MOL * energies.mean(axis=0),
@@ -99,7 +101,7 @@ class LocalAni:
             HARTREE_TO_KJ_PER_MOL * energies.sum(axis=1),
         )
 
-    def _make_room(self, capacity: int) -> None:
+    def _allocate(self, capacity: int) -> None:
         if capacity > self._capacity:
             self._capacity = capacity + capacity // 4
             self._atoms = [

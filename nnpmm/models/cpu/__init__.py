@@ -1,1 +1,1 @@
-"""What the compiled kernels of all models share: loops, packed products, code kept on disk."""
+"""Common parts of the compiled kernels: neighbours, matrix products, compiled code on disk."""

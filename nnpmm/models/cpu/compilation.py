@@ -1,4 +1,4 @@
-"""Compiled functions kept on disk between processes, and what makes them stale."""
+"""Compile functions with numba, and cache their code on disk between processes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from nnpmm.core.errors import shortened
 __all__ = ["inner", "keep_on_disk", "source_digest"]
 
 _LOGGER = logging.getLogger(__name__)
-#: Modules without compiled code, which change nothing in it.
-_CALLERS = ("kernel.py", "shares.py", "tensors.py")
+#: Modules without compiled code.
+_CALLERS = ("kernel.py", "partition.py", "tensors.py")
 
 
 def inner(fastmath: bool | set[str] = False) -> Any:
     """Return a decorator that compiles a function for calls from compiled code alone.
 
-    It has no wrapper for Python, where a call would end the process: for a dozen arrays a wrapper
-    takes as long to compile as a function.
+    The function has no wrapper for Python, so a call from Python would crash the process. A wrapper
+    for a dozen arrays takes as long to compile as the function itself.
 
     Args:
-        fastmath: as numba has it.
+        fastmath: numba's option of this name.
     """
     return numba.njit(
         error_model="numpy", fastmath=fastmath, no_cpython_wrapper=True, no_cfunc_wrapper=True
@@ -35,7 +35,7 @@ def inner(fastmath: bool | set[str] = False) -> Any:
 
 
 class _TolerantCache(FunctionCache):
-    """numba's cache, which a damaged file does not stop: the function is compiled again."""
+    """numba's cache, except that a damaged file leads to compilation instead of an error."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -52,7 +52,7 @@ class _TolerantCache(FunctionCache):
 
 
 def _discard(cache: FunctionCache, error: Exception) -> None:
-    """Empty the cache's index, so that the next process does not meet the same damage."""
+    """Empty the cache's index, so that the next process does not read the damaged file again."""
     reason = shortened(f"{type(error).__name__}: {error}")
     _LOGGER.warning("%s: not usable (%s); compiled again", cache.cache_path, reason)
     with contextlib.suppress(OSError):
@@ -60,7 +60,7 @@ def _discard(cache: FunctionCache, error: Exception) -> None:
 
 
 def keep_on_disk(function: Any) -> None:
-    """Give a compiled function its cache, or say once that it is compiled at every start."""
+    """Cache a compiled function on disk, or warn that it is compiled at every start."""
     try:
         function._cache = _TolerantCache(function.py_func)
     except RuntimeError:  # no folder that can be written: numba's "no locator available"
@@ -71,10 +71,11 @@ def keep_on_disk(function: Any) -> None:
 
 
 def source_digest(folder: Path) -> str:
-    """Return a digest of the modules in a folder and in this one, but for those that only call.
+    """Return a digest of the modules with compiled code in a folder and in this folder.
 
-    numba looks at the function that Python calls and at what its closure holds, not at the
-    functions that it calls: with this digest in the closure, a change of any makes the code stale.
+    numba's cache is invalidated by a change of the function that Python calls or of its closure,
+    but not by a change of the functions that it calls. A function with this digest in its closure
+    is compiled again if any of these modules changes.
     """
     digest = hashlib.sha256()
     for each in (Path(__file__).parent, folder):

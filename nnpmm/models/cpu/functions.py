@@ -1,8 +1,8 @@
 """Elementary functions that LLVM can run on a whole vector at once.
 
-A call into the C library keeps a loop scalar. In float32 these are short polynomials instead, good
-to two units in the last place where they are used here; in float64, kept for checks, they are the
-library's.
+A call into the C library prevents vectorisation of a loop. In float32 these functions are therefore
+short polynomials, with errors up to two units in the last place in the ranges that are used here.
+In float64, which serves for checks, they are those of the library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numba.extending import intrinsic, overload
 __all__ = ["cosine_and_sine", "cosine_cutoff", "exponential", "like", "logarithm"]
 
 _LOG2_E = np.float32(1.44269504088896341)
-# ln 2 in two parts: the product of the first, which has few digits, with an integer is exact.
+# ln 2 in two parts. The first has few digits, so that its product with an integer is exact.
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _SMALLEST, _LARGEST = np.float32(-87.0), np.float32(88.0)
 _ONE, _HALF = np.float32(1.0), np.float32(0.5)
@@ -54,7 +54,7 @@ _ONE_BITS = np.int32(0x3F800000)
 _MANTISSA = np.int32(0x007FFFFF)
 
 
-# Taylor series, far enough for a quarter turn.
+# Taylor series, long enough for angles up to a quarter turn.
 _SINE = tuple(np.float32((-1) ** k / math.factorial(2 * k + 1)) for k in range(6))
 _COSINE = tuple(np.float32((-1) ** k / math.factorial(2 * k)) for k in range(7))
 _HALF_PI = np.float32(math.pi / 2)
@@ -187,6 +187,6 @@ def _cosine_and_sine(x):
 @numba.njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
 def cosine_cutoff(r, radius):
     """Return the cosine cutoff function of a distance up to its radius, and its derivative."""
-    half, turn = like(0.5, r), like(math.pi, r) / radius
-    cosine, sine = cosine_and_sine(r * turn)
-    return half * cosine + half, -half * turn * sine
+    half, frequency = like(0.5, r), like(math.pi, r) / radius
+    cosine, sine = cosine_and_sine(r * frequency)
+    return half * cosine + half, -half * frequency * sine

@@ -1,6 +1,6 @@
-"""Neighbours of an atom: a cell list that is a plain loop over all atoms when they are few.
+"""Neighbours of an atom: by a cell list, or from a given neighbour list.
 
-Or a list from elsewhere, which is read in place of a search.
+Few atoms are in a single cell, so that the search is a plain loop over all atoms.
 """
 
 from __future__ import annotations
@@ -12,9 +12,16 @@ import numpy as np
 from numba.extending import overload
 from numpy.typing import NDArray
 
-__all__ = ["Cells", "Listed", "Neighbours", "build_cells", "find_neighbours", "neighbours_of"]
+__all__ = [
+    "Cells",
+    "NeighbourList",
+    "Neighbours",
+    "build_cells",
+    "find_neighbours",
+    "neighbours_of",
+]
 
-_FEW = 200  # atoms up to which cells do not pay
+_MAX_ATOMS_ONE_CELL = 200  # for fewer atoms, cells cost more than they save
 
 
 class Cells(NamedTuple):
@@ -23,12 +30,12 @@ class Cells(NamedTuple):
     Attributes:
         n_atoms: atoms of one geometry.
         counts: number of cells along each box vector, (3,).
-        origin: (3,), angstrom.
-        inverse: from positions to fractional coordinates, (3, 3).
+        origin: corner of the first cell, (3,), angstrom.
+        inverse: matrix from positions to fractional coordinates, (3, 3).
         box: reduced box vectors as rows, (3, 3), angstrom; zeros without a box.
         periodic: whether there is a box.
-        start: where each cell begins in ``atoms``, with a last entry for the end.
-        atoms: atoms in the order of their cells.
+        start: index in ``atoms`` of each cell's first atom, and a last entry for the end.
+        atoms: atoms sorted by cell.
     """
 
     n_atoms: int
@@ -41,16 +48,16 @@ class Cells(NamedTuple):
     atoms: NDArray[np.int64]
 
 
-class Listed(NamedTuple):
-    """Neighbours of some atoms, the centres, found elsewhere; they stand in place of `Cells`.
+class NeighbourList(NamedTuple):
+    """A given neighbour list of some atoms, the centres, in place of `Cells`.
 
-    The positions that belong to it are the vectors from centres to neighbours, (p, 3), angstrom,
-    and the forces are those on the c centres and then on each of the p neighbours.
+    With this list, positions are the vectors from centres to neighbours, (p, 3), angstrom, and
+    forces are those on the c centres, followed by those on the p neighbours.
 
     Attributes:
-        n_atoms: 1: every centre has its own energy.
+        n_atoms: 1, because every centre counts as a geometry with its own energy.
         n_centres: c.
-        start: where the neighbours of each centre begin, (c + 1,).
+        start: index of the first neighbour of each centre, and a last entry for the end, (c + 1,).
         kind: element of each neighbour, (p,).
     """
 
@@ -61,7 +68,7 @@ class Listed(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """Room for one atom's neighbours: index, element, vector to it and distance, angstrom."""
+    """Buffer for one atom's neighbours: index, element, vector and distance, angstrom."""
 
     atom: NDArray[np.int64]
     kind: NDArray[np.int64]
@@ -72,7 +79,7 @@ class Neighbours(NamedTuple):
 
     @classmethod
     def allocate(cls, capacity: int, dtype: np.dtype) -> Neighbours:
-        """Return room for a number of neighbours."""
+        """Allocate a buffer for up to ``capacity`` neighbours."""
         index, kind = np.empty((2, capacity), np.int64)
         return cls(index, kind, *np.empty((4, capacity), dtype))
 
@@ -83,23 +90,23 @@ def build_cells(
     """Sort atoms into cells that are no narrower than the cutoff.
 
     Args:
-        positions: (k, n, 3) of k geometries, angstrom; only one of them if it is large or periodic.
+        positions: (k, n, 3) of k geometries, angstrom; k = 1 if they are large or periodic.
         box: reduced box vectors as rows, angstrom, or None.
-        cutoff: range, angstrom.
+        cutoff: cutoff of the neighbours, angstrom.
     """
     n_geometries, n_atoms = positions.shape[:2]
     counts, origin, inverse = np.ones(3, np.int64), np.zeros(3), np.zeros((3, 3))
     start = np.arange(n_geometries + 1) * n_atoms
     atoms = np.arange(n_geometries * n_atoms)
     vectors = np.zeros((3, 3)) if box is None else box
-    if n_geometries == 1 and n_atoms > _FEW:
+    if n_geometries == 1 and n_atoms > _MAX_ATOMS_ONE_CELL:
         if box is None:
             origin = positions[0].min(axis=0)
             inverse = np.diag(1 / np.maximum(np.ptp(positions[0], axis=0), cutoff))
         else:
             inverse = np.asarray(np.linalg.inv(box), np.float64)
         widths = 1 / np.linalg.norm(inverse, axis=0)
-        # More cells than atoms would cost memory and find nothing.
+        # About as many cells as atoms are enough; more would be empty and cost memory.
         counts = np.clip((widths / cutoff).astype(np.int64), 1, max(1, round(n_atoms ** (1 / 3))))
         cell = _cell_of(positions[0], origin, inverse, counts, box is not None)
         atoms = np.argsort(cell, kind="stable")
@@ -139,7 +146,7 @@ def _neighbour_cells(position, cells, axis, found):
         index = own + step
         if cells.periodic:
             if count == 2 and step == -1:
-                continue  # the same cell as on the other side
+                continue  # with two cells, the next and the previous cell are the same
             index %= count
         elif index < 0 or index >= count:
             continue
@@ -158,14 +165,14 @@ def find_neighbours(i, positions, species, cells, cutoff, index, neighbours):
         species: element of each atom of one geometry, (n,).
         cells: see `Cells`.
         cutoff: angstrom.
-        index: room for (3, 3) integers.
-        neighbours: room for n - 1 neighbours.
+        index: buffer of (3, 3) integers.
+        neighbours: buffer for n - 1 neighbours.
     """
-    home = positions[i]
-    first = i // cells.n_atoms  # the cell of its geometry, if there are many
-    nx = _neighbour_cells(home, cells, 0, index)
-    ny = _neighbour_cells(home, cells, 1, index)
-    nz = _neighbour_cells(home, cells, 2, index)
+    centre = positions[i]
+    first = i // cells.n_atoms  # the cell of its geometry in a batch
+    nx = _neighbour_cells(centre, cells, 0, index)
+    ny = _neighbour_cells(centre, cells, 1, index)
+    nz = _neighbour_cells(centre, cells, 2, index)
     n = 0
     for a in range(nx):
         for b in range(ny):
@@ -174,9 +181,9 @@ def find_neighbours(i, positions, species, cells, cutoff, index, neighbours):
                 cell += first
                 for slot in range(cells.start[cell], cells.start[cell + 1]):
                     j = cells.atoms[slot]
-                    x = positions[j, 0] - home[0]
-                    y = positions[j, 1] - home[1]
-                    z = positions[j, 2] - home[2]
+                    x = positions[j, 0] - centre[0]
+                    y = positions[j, 1] - centre[1]
+                    z = positions[j, 2] - centre[2]
                     if cells.periodic:
                         x, y, z = _nearest_image(x, y, z, cells.box)
                     square = x * x + y * y + z * z
@@ -206,8 +213,8 @@ def _nearest_image(x, y, z, box):
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _read_neighbours(i, vectors, species, cells, cutoff, index, neighbours):
-    """Write the listed neighbours of centre i that are within the cutoff; see `Listed`."""
+def _read_neighbour_list(i, vectors, species, cells, cutoff, index, neighbours):
+    """Write the neighbours of centre i from a `NeighbourList` that are within the cutoff."""
     n = 0
     for p in range(cells.start[i], cells.start[i + 1]):
         x, y, z = vectors[p, 0], vectors[p, 1], vectors[p, 2]
@@ -224,15 +231,15 @@ def _read_neighbours(i, vectors, species, cells, cutoff, index, neighbours):
 
 
 def neighbours_of(i, positions, species, cells, cutoff, index, neighbours):
-    """Write the neighbours of atom i, by a search in `Cells` or from `Listed` ones."""
-    raise NotImplementedError  # compiled code calls one of the two below
+    """Write the neighbours of atom i, from `Cells` or from a `NeighbourList`."""
+    raise NotImplementedError  # compiled code calls the overload
 
 
 @overload(neighbours_of)
 def _neighbours_of(i, positions, species, cells, cutoff, index, neighbours):
-    chosen = _read_neighbours if cells.instance_class is Listed else find_neighbours
+    search = _read_neighbour_list if cells.instance_class is NeighbourList else find_neighbours
 
     def write(i, positions, species, cells, cutoff, index, neighbours):
-        return chosen(i, positions, species, cells, cutoff, index, neighbours)
+        return search(i, positions, species, cells, cutoff, index, neighbours)
 
     return write

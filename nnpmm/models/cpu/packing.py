@@ -1,4 +1,4 @@
-"""Arrays in the order and at the places that the innermost loops want."""
+"""Alignment, padding and order of arrays for the innermost loops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["aligned", "fill", "joined", "padded", "panels"]
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> NDArray[np.floating]:
-    """Return zeros that begin at a cache line."""
+    """Return an array of zeros that begins at a cache line."""
     size = int(np.prod(shape)) * dtype.itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -20,24 +20,24 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> NDArray[np.floating]:
 
 
 def padded(length: int, multiple: int) -> int:
-    """Return the next multiple of a number."""
+    """Return the smallest multiple of a number that is not less than ``length``."""
     return -(-length // multiple) * multiple
 
 
 def fill(values: Any, length: int, dtype: np.dtype) -> NDArray[np.floating]:
-    """Return values followed by zeros."""
+    """Return values padded with zeros to a length."""
     row = np.zeros(length, dtype)
     row[: len(values)] = values
     return row
 
 
 def panels(matrix: NDArray[np.floating], panel: int) -> NDArray[np.floating]:
-    """Return a matrix as panels of so many columns, one after the other, each row by row."""
+    """Return a matrix as consecutive panels of ``panel`` columns, each row by row."""
     depth, columns = matrix.shape
     return matrix.reshape(depth, columns // panel, panel).transpose(1, 0, 2).ravel()
 
 
 def joined(parts: Sequence[NDArray[np.floating]], dtype: np.dtype) -> NDArray[np.floating]:
-    """Return flat arrays one after the other, from a cache line on."""
-    whole = aligned((sum(part.size for part in parts),), dtype)
-    return np.concatenate(parts, out=whole)
+    """Return flat arrays concatenated into one that begins at a cache line."""
+    target = aligned((sum(part.size for part in parts),), dtype)
+    return np.concatenate(parts, out=target)

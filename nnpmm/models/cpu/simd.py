@@ -1,10 +1,10 @@
-"""The inner loop of every matrix product, written for the vector unit.
+"""The inner loop of every matrix product, written with vector instructions.
 
-numba's own loops reload their sums from memory at every step. `multiply_tile` keeps a tile of the
-product in vector registers instead, as BLAS kernels do, and reads the weights from panels that were
-packed once, which BLAS, not knowing that they stay the same, must do at every call. That matters
-here: a ligand has only a handful of atoms, so a product has few rows. For the same reason the
-weights come from far: a tile asks for those of the next panel while it works on its own.
+Loops that numba vectorises reload their sums from memory at every step. `multiply_tile` keeps a
+tile of the product in vector registers, as BLAS kernels do. It reads the weights from panels that
+are packed only once, whereas BLAS packs them at every call. This matters because a ligand has only
+a few atoms, so that a product has few rows and most of the time is spent on reading weights. For
+the same reason a tile prefetches the weights of the next panel.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 _VECTORS = 2  # a panel is two vectors wide
-_LINE = 64  # bytes that the processor fetches at once
+_LINE = 64  # bytes of a cache line
 
-#: Rows of a tile: with two vectors each, their sums just fit the registers.
+#: Rows of a tile. Their sums, two vectors for each row, just fit the registers.
 MAX_ROWS = 12 if WIDE else 6
 
 
@@ -53,7 +53,7 @@ def multiply_tile(
         depth: number of columns of A and rows of B, whose rows are `panel_width` long.
         rows: number of rows, 1 to MAX_ROWS.
         add: whether to add to what C contains.
-        ahead: index in B from which to fetch memory, one cache line for each row of B; it may lie
+        ahead: index in B from which to prefetch, one cache line for each row of B; it may lie
             behind the end.
     """
     return _signature(c, a, b, types.intp), _generator(_VECTORS, c, a, b)
@@ -63,7 +63,7 @@ def multiply_tile(
 def multiply_narrow_tile(
     typingctx, c, c_start, c_stride, a, a_start, a_stride, b, b_start, depth, rows, add
 ):
-    """Multiply as `multiply_tile` does, with panels of a single vector that are near already."""
+    """Multiply as `multiply_tile` does, with panels of one vector, which are in cache already."""
     return _signature(c, a, b), _generator(1, c, a, b)
 
 
@@ -141,13 +141,13 @@ class _Tile:
 
 @inner()
 def tile_edge(tile, rows):
-    """Return the first row of a tile: rows are cut evenly into the fewest tiles that hold them."""
+    """Return the first row of a tile; rows are divided evenly into as few tiles as possible."""
     return rows * tile // -(-rows // MAX_ROWS)
 
 
 @inner()
 def next_panel(panel_start, depth, panel, tile):
-    """Return what a tile fetches while it works on a panel: a half of the next one, in turn."""
+    """Return what a tile prefetches: the first or the second half of the next panel, in turn."""
     return panel_start + depth * panel + (tile & 1) * (depth * panel // 2)
 
 
@@ -156,8 +156,8 @@ def multiply_packed(c, a, packed, start, depth, width, rows, panel):
     """Multiply a block of rows with a packed matrix (depth, width): C = A W.
 
     Args:
-        c, a: from their first elements on, row after row.
-        packed: panels of weights, those of this matrix from ``start`` on.
+        c, a: flat arrays, row by row from the first element on.
+        packed: panels of weights; those of this matrix begin at ``start``.
         panel: see `panel_width`.
     """
     for column in range(0, width, panel):

@@ -1,4 +1,4 @@
-"""Vector instructions for numba's intrinsics: what its own loops do not reliably turn into."""
+"""Vector instructions for numba's intrinsics, for loops that numba does not vectorise reliably."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class VectorCode:
     """Emits loads, stores and arithmetic of vectors of one floating type.
 
     Args:
-        builder: where the code goes.
+        builder: llvmlite's builder, to which the code is added.
         kind: numba's type of an array of that floating type.
     """
 
@@ -49,22 +49,22 @@ class VectorCode:
         return ir.Constant(_INDEX, value)
 
     def at(self, start: Any, *steps: tuple[Any, Any]) -> Any:
-        """Return a pointer moved by the products of numbers and strides, all in elements."""
+        """Return a pointer offset by the products of numbers and strides, in elements."""
         offset = self.index(0)
         for number, stride in steps:
             offset = self.builder.add(offset, self.builder.mul(number, stride))
         return self.builder.gep(start, [offset])
 
     def load(self, start: Any, vector: int = 0) -> Any:
-        """Load the nth vector behind a pointer."""
+        """Load the nth vector from a pointer on."""
         return self.builder.load(self._address(start, vector), align=self.itemsize)
 
     def store(self, value: Any, start: Any, vector: int = 0) -> None:
-        """Store the nth vector behind a pointer."""
+        """Store the nth vector from a pointer on."""
         self.builder.store(value, self._address(start, vector), align=self.itemsize)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """Return a b + c, rounded once."""
+        """Return a b + c with a single rounding."""
         return self.builder.call(self._fma, [a, b, c])
 
     def zero(self) -> ir.Constant:
@@ -79,7 +79,7 @@ class VectorCode:
         return self.builder.shuffle_vector(single, undefined, mask)
 
     def prefetch(self, start: Any) -> None:
-        """Ask for a cache line; any address will do, also one behind the end of an array."""
+        """Prefetch a cache line; the address may lie behind the end of an array."""
         byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         function = cgutils.get_or_insert_function(
             self.builder.module,
@@ -92,12 +92,13 @@ class VectorCode:
     def loop(
         self, first: Any, last: Any, start: Sequence[Any], step: Callable[[Any, list[Any]], Any]
     ) -> list[Any]:
-        """Loop from first to last, which is at least one further on.
+        """Loop from first to before last; there is at least one step.
 
         Args:
             first, last: integers.
             start: values before the first step.
-            step: emits a step from its number and the values so far; returns the new ones.
+            step: function of a step's number and the values before it that emits the step and
+                returns the new values.
 
         Returns:
             The values after the last step.
@@ -132,7 +133,7 @@ def pointer_to(context: Any, builder: Any, kind: Any, array: Any, place: Any) ->
 
 
 def switched(builder: Any, count: Any, most: int, emit: Callable[[int], None]) -> None:
-    """Emit code for each count from 1 to ``most``, of which the right one runs."""
+    """Emit code for each count from 1 to ``most``, and a switch that selects one at run time."""
     done = builder.append_basic_block("done")
     switch = builder.switch(count, done)
     for number in range(1, most + 1):

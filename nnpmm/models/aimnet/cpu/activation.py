@@ -1,8 +1,8 @@
 """GELU and its derivative, x Phi(x) and Phi(x) + x phi(x) with the normal distribution Phi.
 
 In float32 the tail of Phi is exp(-x^2 / 2) times a polynomial in t = 1 / (1 + z / 2) with
-z = |x| / 2^1/2, the form of Abramowitz and Stegun, 7.1.26, with more terms: Phi is good to 2e-7.
-In float64, kept for checks, it is the library's.
+z = |x| / 2^1/2, the form of Abramowitz and Stegun, 7.1.26, with more terms:
+the error of Phi is below 2e-7. In float64, which serves for checks, the tail is from the library.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["activate"]
 
 _FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
 _TERMS = 9
-_LARGEST = 9.5  # of z; beyond, the exponential is zero in float32
+_LARGEST = 9.5  # end of the fitted range of z; beyond it the exponential is zero in float32
 
 
 def _fitted_tail() -> tuple[np.float32, ...]:
@@ -69,10 +69,10 @@ def _overloaded_tail(x, bell):
 
 @inner(fastmath=_FAST)
 def activate(x, bias, slopes):
-    """Add biases to numbers and apply GELU, in place; keep its derivative.
+    """Add biases to numbers and apply GELU, in place; write its derivative to ``slopes``.
 
-    A function of one number that returns two would not be vectorised, nor would a loop over
-    indices that might be negative: all three are slices of the same length.
+    The arguments are slices of equal length, because a scalar function with two results would not
+    be vectorised, nor would a loop over indices that might be negative.
     """
     half, one, zero = like(0.5, x[0]), like(1, x[0]), like(0, x[0])
     density = like(_DENSITY, x[0])

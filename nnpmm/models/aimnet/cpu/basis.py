@@ -1,4 +1,4 @@
-"""Neighbours, the basis functions of their vectors, and forces from derivatives by the basis."""
+"""Neighbours, the basis functions of their vectors, and gradients by way of the basis."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN must survive
 
 
 @inner()
-def list_pairs(positions, cells, region, constants, room, pairs):
-    """List every atom's neighbours; return how many pairs there are, whether or not they fit.
+def list_pairs(positions, cells, region, constants, workspace, pairs):
+    """List every atom's neighbours; return the number of pairs, which may exceed the capacity.
 
     Args:
         positions: (k n, 3), angstrom, float64.
-        cells, region, constants, room, pairs: see their classes.
+        cells, region, constants, workspace, pairs: see their classes.
     """
     found, cutoff = 0, constants.cutoff
     for i in range(len(positions)):
         n = find_neighbours(
-            i, positions, region.element, cells, cutoff, room.cell_index, room.neighbours
+            i, positions, region.element, cells, cutoff, workspace.cell_index, workspace.neighbours
         )
         pairs.start[i] = found
         if found + n <= len(pairs.atom):
             for slot in range(n):
-                pairs.atom[found + slot] = room.neighbours.atom[slot]
-                pairs.element[found + slot] = room.neighbours.kind[slot]
-                pairs.vector[0, found + slot] = room.neighbours.x[slot]
-                pairs.vector[1, found + slot] = room.neighbours.y[slot]
-                pairs.vector[2, found + slot] = room.neighbours.z[slot]
-                pairs.distance[found + slot] = room.neighbours.r[slot]
+                pairs.atom[found + slot] = workspace.neighbours.atom[slot]
+                pairs.element[found + slot] = workspace.neighbours.kind[slot]
+                pairs.vector[0, found + slot] = workspace.neighbours.x[slot]
+                pairs.vector[1, found + slot] = workspace.neighbours.y[slot]
+                pairs.vector[2, found + slot] = workspace.neighbours.z[slot]
+                pairs.distance[found + slot] = workspace.neighbours.r[slot]
         found += n
     pairs.start[len(positions)] = found
     return found
@@ -40,9 +40,10 @@ def list_pairs(positions, cells, region, constants, room, pairs):
 
 @inner(fastmath=_FAST)
 def describe_atom(i, constants, pairs):
-    """Compute the basis of an atom's neighbours and its sums over those of each element.
+    """Compute the basis functions of an atom's neighbours, and their sums for each element.
 
-    The basis has four components: radial functions, and these times the parts of the unit vector.
+    The basis has four components: the radial functions, and their products with the components of
+    the unit vector.
     """
     sums = pairs.sums[i]
     sums[:] = 0
@@ -72,7 +73,7 @@ def add_basis_forces(i, constants, pairs, by_basis, by_sums, gradient):
         i: the atom.
         constants, pairs: see their classes.
         by_basis: derivatives by the basis, (pairs, 4, radial).
-        by_sums: and by the sums over an element's neighbours, (k n, elements, 4, radial).
+        by_sums: derivatives by the sums for each element, (k n, elements, 4, radial).
         gradient: (k n, 3), float64, added to.
     """
     n_shifts = len(constants.shifts)
@@ -81,25 +82,25 @@ def add_basis_forces(i, constants, pairs, by_basis, by_sums, gradient):
         r = pairs.distance[p]
         switch, slope = cosine_cutoff(r, constants.cutoff)
         x, y, z = pairs.vector[0, p] / r, pairs.vector[1, p] / r, pairs.vector[2, p] / r
-        own, shared = by_basis[p], by_sums[i, pairs.element[p]]
+        of_pair, of_sum = by_basis[p], by_sums[i, pairs.element[p]]
         along = gx = gy = gz = like(0, r)
         for k in range(n_shifts):
             d = r - constants.shifts[k]
             value = exponential(-constants.eta * d * d)
             bx, by, bz = (
-                own[1, k] + shared[1, k],
-                own[2, k] + shared[2, k],
-                own[3, k] + shared[3, k],
+                of_pair[1, k] + of_sum[1, k],
+                of_pair[2, k] + of_sum[2, k],
+                of_pair[3, k] + of_sum[3, k],
             )
-            total = own[0, k] + shared[0, k] + bx * x + by * y + bz * z
+            total = of_pair[0, k] + of_sum[0, k] + bx * x + by * y + bz * z
             along += total * value * (slope - two_eta * d * switch)
             gx += value * bx
             gy += value * by
             gz += value * bz
-        # The unit vector turns with the part of the vector's change that is across it.
-        across = switch / r
-        along -= across * (gx * x + gy * y + gz * z)
-        gx, gy, gz = across * gx + along * x, across * gy + along * y, across * gz + along * z
+        # Only a displacement perpendicular to the unit vector changes it.
+        turn = switch / r
+        along -= turn * (gx * x + gy * y + gz * z)
+        gx, gy, gz = turn * gx + along * x, turn * gy + along * y, turn * gz + along * z
         j = pairs.atom[p]
         gradient[j, 0] += gx
         gradient[j, 1] += gy

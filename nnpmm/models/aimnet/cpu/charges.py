@@ -1,4 +1,4 @@
-"""Charges that add up to the total charge, and their potentials on each other."""
+"""Atomic charges that add up to the total charge, and their Coulomb potentials."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import numpy as np
 from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import exponential, like
 
-__all__ = ["add_potentials", "coulomb_factors", "equilibrate", "return_to_heads"]
+__all__ = ["add_potentials", "coulomb_factors", "differentiate_charges", "equilibrate"]
 
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN must survive
-_NEAREST = 1e-6  # distance from the Coulomb cutoff, as a fraction of it, as published
+_EDGE = 1e-6  # least distance from the Coulomb cutoff, as a fraction of it, as published
 
 
 @inner(fastmath=_FAST)
 def equilibrate(p, m, first, last, total_charge, least_weight, networks, state):
-    """Share out what the charges after pass p lack of the total one, by weight.
+    """Distribute the missing charge after pass p over the atoms, in proportion to their weights.
 
     Args:
         p, m: pass and member.
-        first, last: the atoms of a geometry.
+        first, last: range of the atoms of a geometry.
         total_charge: e.
         least_weight: added to the sum of the weights.
         networks, state: see their classes.
@@ -36,39 +36,41 @@ def equilibrate(p, m, first, last, total_charge, least_weight, networks, state):
     for i in range(first, last):
         share = np.float64(heads[i, 1]) ** 2 / sum_weights
         shares[i, 0] = share
-        # Derivative of the charge by its own weight, but for what all charges lose together.
+        # Derivative of the charge by its own head at a constant sum of the weights.
         shares[i, 1] = 2 * np.float64(heads[i, 1]) * rest / sum_weights
         charges[i] += like(share * rest, charges[i])
         state.features[p, m, i, size:] = charges[i]
 
 
 @inner(fastmath=_FAST)
-def return_to_heads(p, m, first, last, state):
-    """Go from derivatives by the charges after pass p to those by what they were made of."""
+def differentiate_charges(p, m, first, last, state):
+    """Convert derivatives by the charges after pass p to those by heads and earlier charges."""
     shares, by_charges, by_heads = state.shares[p, m], state.by_charges[m], state.by_heads[m]
-    common = 0.0
+    common = 0.0  # derivative by the sum of the charges, which the distribution keeps constant
     for i in range(first, last):
         common += np.float64(by_charges[i]) * shares[i, 0]
     for i in range(first, last):
-        left = np.float64(by_charges[i]) - common
-        by_charges[i] = left  # of the charges before this pass
-        by_heads[i, 0] = left * state.head_slopes[p, m, i, 0]
-        by_heads[i, 1] = left * shares[i, 1] * state.head_slopes[p, m, i, 1]
+        raw = np.float64(by_charges[i]) - common  # by the charge before the distribution
+        by_charges[i] = raw  # also by the charge before this pass
+        by_heads[i, 0] = raw * state.head_slopes[p, m, i, 0]
+        by_heads[i, 1] = raw * shares[i, 1] * state.head_slopes[p, m, i, 1]
 
 
 @inner(fastmath=_FAST)
 def coulomb_factors(r, cutoff, constant):
-    """Return energy of two unit charges, less what the networks cover, and its derivative.
+    """Return the long-range energy of two unit charges, and its derivative.
+
+    The networks describe the short-range part, which ends at the cutoff.
 
     Args:
         r: distance, angstrom.
-        cutoff: of what the networks cover, angstrom.
+        cutoff: end of the short-range part, angstrom.
         constant: kJ/mol angstrom.
     """
-    one, most = like(1, r), like(1 - _NEAREST, r)
+    one, largest = like(1, r), like(1 - _EDGE, r)
     x = r / cutoff
-    inside = x < most
-    x = x if inside else most
+    inside = x < largest
+    x = x if inside else largest
     part = one / (one - x * x)
     within = exponential(one - part)
     beyond = one - within
@@ -79,12 +81,12 @@ def coulomb_factors(r, cutoff, constant):
 
 @inner(fastmath=_FAST)
 def add_potentials(m, first, last, p, region, pairs, state):
-    """Add the potentials of all charges to the derivatives by each, and keep its energy.
+    """Add the potentials to the derivatives by the charges, and write Coulomb energies.
 
     Args:
         m: the member.
-        first, last: atoms.
-        p: the last pass that gives charges.
+        first, last: range of atoms.
+        p: the last pass that yields charges.
         region, pairs, state: see their classes.
     """
     n = len(region.element)

@@ -1,4 +1,4 @@
-"""The two compiled functions that Python calls, kept on disk between processes."""
+"""The only two compiled functions that Python calls; their code is cached on disk."""
 
 from __future__ import annotations
 
@@ -10,149 +10,155 @@ import numba
 import numpy as np
 
 from nnpmm.models.aimnet.cpu.basis import add_basis_forces, describe_atom, list_pairs
-from nnpmm.models.aimnet.cpu.charges import add_potentials, equilibrate, return_to_heads
+from nnpmm.models.aimnet.cpu.charges import add_potentials, differentiate_charges, equilibrate
+from nnpmm.models.aimnet.cpu.inputs import (
+    collect_inputs,
+    differentiate_inputs,
+    differentiate_sums,
+)
 from nnpmm.models.aimnet.cpu.layers import apply_layers, differentiate_layers
-from nnpmm.models.aimnet.cpu.long_range import add_long_range, count_neighbours, disperse
+from nnpmm.models.aimnet.cpu.long_range import add_long_range, compute_distance_functions, disperse
 from nnpmm.models.aimnet.cpu.memory import BLOCK
 from nnpmm.models.aimnet.cpu.rows import copy
-from nnpmm.models.aimnet.cpu.surroundings import (
-    collect_inputs,
-    gather_derivatives,
-    return_derivatives,
-)
 from nnpmm.models.aimnet.parameters import PASSES
 from nnpmm.models.cpu.compilation import inner, keep_on_disk, source_digest
 
 __all__ = [
-    "ALONE",
-    "BACK",
+    "BACKWARD",
     "CHARGES",
     "DISTANCES",
+    "END",
     "ENERGIES",
-    "LAST",
     "LONG_RANGE",
+    "SERIAL_STAGES",
     "evaluate_part",
     "find_pairs",
 ]
 
-# What a stage does.
-_SHARED = 0  # what members share: basis, Coulomb factors, coordination
-_PASS = 1  # forward; the last pass goes back at once and comes with the dispersion energies
-_CHARGES = 2  # charges after a pass
-_GATHER = 3  # from the sums of a pass to basis, features and charges
-_RETURN = 4  # from the charges after a pass to what they were made of
-_BACK = 5  # through a pass
-_FORCES = 6  # of the basis
-_LONG_RANGE = 7  # forces
-#: Each stage and the pass that it is about; it needs what the one before has done for all atoms.
+# Kinds of stages.
+_DISTANCES = (
+    0  # functions of distances, the same for all members: basis, Coulomb factors, D3 weights
+)
+_PASS = 1  # forward; the last pass includes its derivatives and the dispersion energies
+_CHARGES = 2  # distribution of the missing charge after a pass
+_D_SUMS = 3  # from derivatives by the sums of a pass to those by basis, features and charges
+_D_CHARGES = 4  # from derivatives by the charges after a pass to those by its outputs
+_D_PASS = 5  # derivatives of a pass
+_FORCES = 6  # gradient from the basis
+_LONG_RANGE = 7  # gradient of dispersion and Coulomb energies
+#: Kind and pass of each stage. A stage needs the results of the one before for all atoms.
 _STAGES = np.array(
     [
-        (_SHARED, 0), (_PASS, 0), (_CHARGES, 0), (_PASS, 1), (_CHARGES, 1), (_PASS, 2),
-        (_GATHER, 2), (_RETURN, 1), (_BACK, 1), (_GATHER, 1), (_RETURN, 0), (_BACK, 0),
+        (_DISTANCES, 0), (_PASS, 0), (_CHARGES, 0), (_PASS, 1), (_CHARGES, 1), (_PASS, 2),
+        (_D_SUMS, 2), (_D_CHARGES, 1), (_D_PASS, 1), (_D_SUMS, 1), (_D_CHARGES, 0), (_D_PASS, 0),
         (_FORCES, 0), (_LONG_RANGE, 0),
     ]
 )  # fmt: skip
-DISTANCES, CHARGES, ENERGIES, BACK, LONG_RANGE, LAST = 0, 4, 5, 7, 13, len(_STAGES)
-#: What is about all atoms of a geometry and too short to be shared out.
-ALONE = tuple(np.flatnonzero(np.isin(_STAGES[:, 0], (_CHARGES, _RETURN))))
+DISTANCES, CHARGES, ENERGIES, BACKWARD, LONG_RANGE, END = 0, 4, 5, 7, 13, len(_STAGES)
+#: Stages that couple all atoms of a geometry and are too short to be distributed over threads.
+SERIAL_STAGES = tuple(np.flatnonzero(np.isin(_STAGES[:, 0], (_CHARGES, _D_CHARGES))))
 
 
 def _compile(source: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     @numba.njit(nogil=True, error_model="numpy")
-    def find_pairs(positions, cells, region, constants, room, pairs):
-        """List every atom's neighbours; return how many pairs there are, whether or not they fit.
+    def find_pairs(positions, cells, region, constants, workspace, pairs):
+        """List every atom's neighbours; return the number of pairs, which may exceed the capacity.
 
         Args:
             positions: (k n, 3), angstrom, float64.
-            cells, region, constants, room, pairs: see their classes.
+            cells, region, constants, workspace, pairs: see their classes.
         """
-        source  # noqa: B018  # numba's cache looks at closures, not at what other modules hold
-        return list_pairs(positions, cells, region, constants, room, pairs)
+        source  # noqa: B018  # in the closure, see `source_digest`
+        return list_pairs(positions, cells, region, constants, workspace, pairs)
 
     @numba.njit(nogil=True, error_model="numpy")
     def evaluate_part(
-        first, last, tasks, touched, rows, with_gradient, positions, constants, region, networks,
-        pairs, state, room, gradient,
+        first, last, tasks, atom_ranges, rows, with_gradient, positions, constants, region,
+        networks, pairs, state, workspace, gradient,
     ):  # fmt: skip
-        """Do some stages of an evaluation for some members and atoms.
+        """Run stages of an evaluation for some members and atoms.
 
         Args:
             first, last: the stages, from first to before last.
-            tasks: (t, 3): a member, and first and last of its atoms.
-            touched: (r, 2): first and last atoms that are in any task, each once.
-            rows: (2,): first and last of the atoms for which this thread does what members share.
-            with_gradient: whether to go back for forces.
+            tasks, atom_ranges, rows: see `ThreadWork`.
+            with_gradient: whether to calculate derivatives.
             positions: (k n, 3), angstrom, float64.
-            constants, region, networks, pairs, state, room: see their classes.
-            gradient: (k n, 3), of the long-range energies, kJ/mol/angstrom.
+            constants, region, networks, pairs, state, workspace: see their classes.
+            gradient: gradient of the long-range energies, (k n, 3), kJ/mol/angstrom.
         """
         source  # noqa: B018
         for stage in range(first, last):
-            kind, p = _STAGES[stage]  # as variables: numba would compile each constant anew
-            if kind == _SHARED:
+            # As variables, so that numba does not compile the loop for each constant.
+            kind, p = _STAGES[stage]
+            if kind == _DISTANCES:
                 for i in range(rows[0], rows[1]):
                     describe_atom(i, constants, pairs)
-                    count_neighbours(i, positions, constants, region, room, pairs)
-            elif kind == _PASS or kind == _BACK:
+                    compute_distance_functions(i, positions, constants, region, workspace, pairs)
+            elif kind == _PASS or kind == _D_PASS:
                 forward, last_pass = kind == _PASS, p == PASSES - 1
-                back = not forward or (last_pass and with_gradient)
-                if p == 0 and back:
-                    for begin, end in touched:
-                        room.by_sums[begin:end] = 0
-                _pass(p, forward, back, tasks, constants, region, networks, pairs, state, room)
+                backward = not forward or (last_pass and with_gradient)
+                if p == 0 and backward:
+                    for begin, end in atom_ranges:
+                        workspace.by_sums[begin:end] = 0
+                _pass(
+                    p, forward, backward, tasks, constants, region, networks, pairs, state,
+                    workspace,
+                )  # fmt: skip
                 if last_pass:
                     for i in range(rows[0], rows[1]):
-                        disperse(i, positions, region, room, pairs, gradient)
+                        disperse(i, positions, region, workspace, pairs, gradient)
             elif kind == _CHARGES:
                 _equilibrate(p, tasks, constants, region, networks, state)
-            elif kind == _GATHER:
+            elif kind == _D_SUMS:
                 if p == PASSES - 1:
-                    for begin, end in touched:
-                        room.by_basis[pairs.start[begin] : pairs.start[end]] = 0
-                _gather(p, tasks, room, networks, pairs, state)
-            elif kind == _RETURN:
-                _return(p, tasks, region, state)
+                    for begin, end in atom_ranges:
+                        workspace.by_basis[pairs.start[begin] : pairs.start[end]] = 0
+                _differentiate_sums(p, tasks, workspace, networks, pairs, state)
+            elif kind == _D_CHARGES:
+                _differentiate_charges(p, tasks, region, state)
             elif kind == _FORCES:
-                _add_forces(touched, constants, pairs, room)
+                _add_forces(atom_ranges, constants, pairs, workspace)
             else:
                 for i in range(rows[0], rows[1]):
-                    add_long_range(i, positions, constants, region, room, pairs, state, gradient)
+                    add_long_range(
+                        i, positions, constants, region, workspace, pairs, state, gradient
+                    )
 
     return find_pairs, evaluate_part
 
 
 @inner()
 def _block(begin, end, block):
-    """Return first and last row of a block; rows are cut evenly into the fewest."""
+    """Return first and last row of a block; rows are divided evenly into as few as possible."""
     n_blocks = -(-(end - begin) // BLOCK)
     rows = end - begin
     return begin + rows * block // n_blocks, begin + rows * (block + 1) // n_blocks
 
 
 @inner()
-def _pass(p, forward, back, tasks, constants, region, networks, pairs, state, room):
-    """Go through pass p, forward or back or both, block by block."""
+def _pass(p, forward, backward, tasks, constants, region, networks, pairs, state, workspace):
+    """Evaluate pass p, its derivatives, or both, block by block."""
     for m, begin, end in tasks:
         for block in range(-(-(end - begin) // BLOCK)):
             first, last = _block(begin, end, block)
             rows = last - first
             if forward:
-                collect_inputs(p, m, first, rows, room, networks, pairs, state)
-                apply_layers(p, m, first, rows, room, networks, region, state)
+                collect_inputs(p, m, first, rows, workspace, networks, pairs, state)
+                apply_layers(p, m, first, rows, workspace, networks, region, state)
                 if p == PASSES - 1:
                     copy(state.by_charges[m, first:last], state.potentials[first:last])
                     add_potentials(m, first, last, p - 1, region, pairs, state)
-            if back:
+            if backward:
                 scale = constants.electronvolt
-                differentiate_layers(p, m, first, rows, scale, room, networks, state)
-                return_derivatives(p, m, first, rows, room, networks, pairs, state)
+                differentiate_layers(p, m, first, rows, scale, workspace, networks, state)
+                differentiate_inputs(p, m, first, rows, workspace, networks, pairs, state)
 
 
 @inner()
-def _gather(p, tasks, room, networks, pairs, state):
+def _differentiate_sums(p, tasks, workspace, networks, pairs, state):
     for m, begin, end in tasks:
         for i in range(begin, end):
-            gather_derivatives(p, m, i, room, networks, pairs, state)
+            differentiate_sums(p, m, i, workspace, networks, pairs, state)
 
 
 @inner()
@@ -165,19 +171,21 @@ def _equilibrate(p, tasks, constants, region, networks, state):
 
 
 @inner()
-def _return(p, tasks, region, state):
+def _differentiate_charges(p, tasks, region, state):
     n = len(region.element)
     for m, begin, end in tasks:
         for geometry in range(begin, end, n):
-            return_to_heads(p, m, geometry, geometry + n, state)
+            differentiate_charges(p, m, geometry, geometry + n, state)
 
 
 @inner()
-def _add_forces(touched, constants, pairs, room):
-    room.gradient[:] = 0
-    for begin, end in touched:
+def _add_forces(atom_ranges, constants, pairs, workspace):
+    workspace.gradient[:] = 0
+    for begin, end in atom_ranges:
         for i in range(begin, end):
-            add_basis_forces(i, constants, pairs, room.by_basis, room.by_sums, room.gradient)
+            add_basis_forces(
+                i, constants, pairs, workspace.by_basis, workspace.by_sums, workspace.gradient
+            )
 
 
 find_pairs, evaluate_part = _compile(source_digest(Path(__file__).parent))

@@ -1,9 +1,9 @@
-"""Sums over neighbours, and their derivatives, written for the vector unit.
+"""Sums over neighbours, and their derivatives, written with vector instructions.
 
-A vector holds radial functions of one feature. The loops keep sums of several features in
-registers; numba's own would reload them at every neighbour. All arrays are C-contiguous, and
-``start`` arguments count elements of the flattened array. ``width`` is the number of radial
-functions, padded to whole vectors; a call does one vector of them.
+A vector contains radial functions of one feature. The loops keep sums of several features in
+registers, whereas loops that numba vectorises would reload them at every neighbour. All arrays are
+C-contiguous, and ``start`` arguments count elements of the flattened array. ``width`` is the number
+of radial functions, padded to whole vectors; a call processes one vector of them.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ def sum_neighbours(
     """Write the sums over neighbours of basis times features, for n features.
 
     Args:
-        scalar: gets the scalar sums, (feature, width).
-        vector: gets the three others, (feature, 3, width).
+        scalar: output, the scalar sums, (feature, width).
+        vector: output, the vector sums, (feature, 3, width).
         basis: (neighbour, 4, width).
-        features: of all atoms, ``row`` elements from one to the next, (feature, width).
+        features: features of all atoms, (feature, width), ``row`` elements from one atom to the
+            next.
         index: the atom of each neighbour.
         count: number of neighbours, 1 or more.
         n: number of features, 1 to FEATURES.
@@ -71,11 +72,11 @@ def sum_neighbours(
 
             def step(p: Any, sums: list[Any]) -> list[Any]:
                 atom = builder.load(builder.gep(of_index, [p]))
-                here = code.at(of_basis, (p, builder.mul(width, code.index(_COMPONENTS))))
-                parts = [code.load(code.at(here, (code.index(c), width))) for c in range(4)]
-                there = code.at(of_features, (atom, row))
+                at_p = code.at(of_basis, (p, builder.mul(width, code.index(_COMPONENTS))))
+                parts = [code.load(code.at(at_p, (code.index(c), width))) for c in range(4)]
+                of_atom = code.at(of_features, (atom, row))
                 values = [
-                    code.load(code.at(there, (code.index(f), width))) for f in range(features)
+                    code.load(code.at(of_atom, (code.index(f), width))) for f in range(features)
                 ]
                 return [
                     code.fma(parts[c], values[f], s) for (f, c), s in zip(cells, sums, strict=True)
@@ -103,10 +104,11 @@ def differentiate_basis(
     """Add the derivatives with respect to the basis of n neighbours of an atom.
 
     Args:
-        out: (neighbour, 4, width).
+        out: derivatives, added to, (neighbour, 4, width).
         scalar: derivatives by the atom's scalar sums, (feature, width).
-        vector: and by the others, (feature, 3, width).
-        features: of all atoms, ``row`` elements from one to the next, (feature, width).
+        vector: derivatives by its vector sums, (feature, 3, width).
+        features: features of all atoms, (feature, width), ``row`` elements from one atom to the
+            next.
         index: the atom of each neighbour.
         n: number of neighbours, 1 to NEIGHBOURS.
         n_features: number of features, 1 or more.
@@ -137,8 +139,8 @@ def differentiate_basis(
 
             def step(f: Any, sums: list[Any]) -> list[Any]:
                 parts = [code.load(code.at(of_scalar, (f, width)))]
-                here = code.at(of_vector, (f, builder.mul(width, code.index(3))))
-                parts += [code.load(code.at(here, (code.index(c), width))) for c in range(3)]
+                at_f = code.at(of_vector, (f, builder.mul(width, code.index(3))))
+                parts += [code.load(code.at(at_f, (code.index(c), width))) for c in range(3)]
                 values = [code.load(code.at(place, (f, width))) for place in rows]
                 return [
                     code.fma(parts[c], values[p], s) for (p, c), s in zip(cells, sums, strict=True)
@@ -161,15 +163,16 @@ def differentiate_features(
     typingctx, out, out_start, scalar, scalar_start, vector, vector_start, row,
     basis, basis_start, index, index_start, count, n, width,
 ):  # fmt: skip
-    """Add the derivatives with respect to n features of an atom, by way of its neighbours' sums.
+    """Add the derivatives with respect to n features of an atom, through its neighbours' sums.
 
-    The basis is that of the atom's own neighbours: seen from there its vectors turn around.
+    The basis is that of the atom's own neighbours. For the sums of a neighbour, the vectors have
+    the opposite direction.
 
     Args:
-        out: (feature, width).
+        out: derivatives, added to, (feature, width).
         scalar: derivatives by the scalar sums of all atoms, (feature, width), ``row`` elements from
             one atom to the next.
-        vector: and by the others, (feature, 3, width), three times as many elements apart.
+        vector: derivatives by the vector sums, (feature, 3, width), with three times this stride.
         basis: (neighbour, 4, width).
         index: the atom of each neighbour.
         count: number of neighbours, 1 or more.
@@ -195,8 +198,8 @@ def differentiate_features(
 
             def step(p: Any, sums: list[Any]) -> list[Any]:
                 atom = builder.load(builder.gep(of_index, [p]))
-                here = code.at(of_basis, (p, builder.mul(width, code.index(_COMPONENTS))))
-                parts = [code.load(code.at(here, (code.index(c), width))) for c in range(4)]
+                at_p = code.at(of_basis, (p, builder.mul(width, code.index(_COMPONENTS))))
+                parts = [code.load(code.at(at_p, (code.index(c), width))) for c in range(4)]
                 parts[1:] = [builder.fneg(part) for part in parts[1:]]
                 scalars = code.at(of_scalar, (atom, row))
                 vectors = code.at(of_vector, (atom, builder.mul(row, code.index(3))))

@@ -1,4 +1,4 @@
-"""What a pass takes in: an atom's features and sums over its neighbours; and the way back."""
+"""Inputs of a pass, an atom's features and sums over its neighbours, and their derivatives."""
 
 from __future__ import annotations
 
@@ -15,47 +15,49 @@ from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import like
 from nnpmm.models.cpu.simd import MAX_ROWS, multiply_narrow_tile, tile_edge
 
-__all__ = ["collect_inputs", "gather_derivatives", "return_derivatives"]
+__all__ = ["collect_inputs", "differentiate_inputs", "differentiate_sums"]
 
 _FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
 
 
 @inner()
-def collect_inputs(p, m, first, rows, room, networks, pairs, state):
+def collect_inputs(p, m, first, rows, workspace, networks, pairs, state):
     """Write the inputs of pass p for a block of atoms.
 
-    Sums of scalars enter as they are. Those of vectors enter by the squared lengths of their
-    combinations.
+    The inputs contain the sums of scalars, and the squared lengths of combinations of the sums of
+    vectors.
     """
     width, radial, size = networks.widths[p, 0], networks.radial, networks.n_features
     n = size if p == 0 else size + 1  # the charge is the last feature
     for row in range(rows):
         i, start = first + row, row * width
         if p == 0:
-            _sum_elements(m, i, row, room, networks, pairs)
+            _sum_elements(m, i, row, workspace, networks, pairs)
             for e in range(networks.elements):
                 place = start + e * radial
-                copy(room.inputs[place : place + radial], pairs.sums[i, e, 0])
+                copy(workspace.inputs[place : place + radial], pairs.sums[i, e, 0])
         else:
             features = state.features[p - 1, m]
-            copy(room.inputs[start : start + size * radial], features[i])
+            copy(workspace.inputs[start : start + size * radial], features[i])
             after = (2 * size + 1) * radial + n * networks.n_combinations
-            room.inputs[start + after] = state.charges[p - 1, m, i]
-            room.inputs[start + after + 1 : start + width] = 0
-            _sum_atoms(i, row, start + size * radial, features, room, networks, pairs)
+            workspace.inputs[start + after] = state.charges[p - 1, m, i]
+            workspace.inputs[start + after + 1 : start + width] = 0
+            _sum_atoms(i, row, start + size * radial, features, workspace, networks, pairs)
     lengths = networks.elements * radial if p == 0 else (2 * size + 1) * radial
     for f in range(n):
-        _combine(p, m, f, first, rows, room, networks, state)
+        _combine(p, m, f, first, rows, workspace, networks, state)
         column = lengths + f * networks.n_combinations
-        _write_lengths(p, m, f, first, rows, column, width, room, networks, state)
+        _write_lengths(p, m, f, first, rows, column, width, workspace, networks, state)
     if p == 0:
         for row in range(rows):
-            room.inputs[row * width + lengths + n * networks.n_combinations : (row + 1) * width] = 0
+            workspace.inputs[
+                row * width + lengths + n * networks.n_combinations : (row + 1) * width
+            ] = 0
 
 
 @inner()
-def _sum_elements(m, i, row, room, networks, pairs):
-    """Sum features of elements instead of atoms: the vectors; the scalars are of no use."""
+def _sum_elements(m, i, row, workspace, networks, pairs):
+    """Sum the vectors of elements instead of atoms; the sums of scalars are not needed."""
     size, radial = networks.n_features, networks.radial
     n_blocks = -(-size // FEATURES)
     for block in range(n_blocks):
@@ -63,22 +65,22 @@ def _sum_elements(m, i, row, room, networks, pairs):
         n = size * (block + 1) // n_blocks - f
         for k in range(0, radial, networks.lanes):
             sum_neighbours(
-                room.unused, k,
-                room.vectors, (row * (size + 1) + f) * 3 * radial + k,
+                workspace.unused, k,
+                workspace.vectors, (row * (size + 1) + f) * 3 * radial + k,
                 pairs.sums, i * networks.elements * 4 * radial + k,
                 networks.embedding, (m * networks.elements * size + f) * radial + k, size * radial,
-                room.every_element, 0, networks.elements, n, radial,
+                workspace.every_element, 0, networks.elements, n, radial,
             )  # fmt: skip
 
 
 @inner()
-def _sum_atoms(i, row, to_scalars, features, room, networks, pairs):
+def _sum_atoms(i, row, to_scalars, features, workspace, networks, pairs):
     """Sum the features of an atom's neighbours."""
     size, radial = networks.n_features + 1, networks.radial
     start, count = pairs.start[i], pairs.start[i + 1] - pairs.start[i]
     if count == 0:
-        room.inputs[to_scalars : to_scalars + size * radial] = 0
-        room.vectors[row * size * 3 * radial : (row + 1) * size * 3 * radial] = 0
+        workspace.inputs[to_scalars : to_scalars + size * radial] = 0
+        workspace.vectors[row * size * 3 * radial : (row + 1) * size * 3 * radial] = 0
         return
     n_blocks = -(-size // FEATURES)
     for block in range(n_blocks):
@@ -86,8 +88,8 @@ def _sum_atoms(i, row, to_scalars, features, room, networks, pairs):
         n = size * (block + 1) // n_blocks - f
         for k in range(0, radial, networks.lanes):
             sum_neighbours(
-                room.inputs, to_scalars + f * radial + k,
-                room.vectors, (row * size + f) * 3 * radial + k,
+                workspace.inputs, to_scalars + f * radial + k,
+                workspace.vectors, (row * size + f) * 3 * radial + k,
                 pairs.basis, start * 4 * radial + k,
                 features, f * radial + k, size * radial,
                 pairs.atom, start, count, n, radial,
@@ -95,8 +97,8 @@ def _sum_atoms(i, row, to_scalars, features, room, networks, pairs):
 
 
 @inner()
-def _combine(p, m, f, first, rows, room, networks, state):
-    """Multiply a feature's vectors with the combinations of radial functions."""
+def _combine(p, m, f, first, rows, workspace, networks, state):
+    """Multiply a feature's vectors by the matrix of combinations of radial functions."""
     radial, combinations, size = networks.radial, networks.combinations, networks.n_features + 1
     matrix = (m * size + f) * radial * combinations
     for column in range(0, combinations, networks.lanes):
@@ -107,29 +109,29 @@ def _combine(p, m, f, first, rows, room, networks, state):
                 to, place = ((first + row) * size + f) * 3 + c, (row * size + f) * 3 + c
                 multiply_narrow_tile(
                     state.combined[p, m], to * combinations + column, size * 3 * combinations,
-                    room.vectors, place * radial, size * 3 * radial,
+                    workspace.vectors, place * radial, size * 3 * radial,
                     networks.combine, matrix + column * radial, radial, count, False,
                 )  # fmt: skip
 
 
 @inner(fastmath=_FAST)
-def _write_lengths(p, m, f, first, rows, column, width, room, networks, state):
+def _write_lengths(p, m, f, first, rows, column, width, workspace, networks, state):
     """Write the squared lengths of a feature's combinations."""
     combinations, n = networks.combinations, networks.n_combinations
     for row in range(rows):
         start = ((first + row) * (networks.n_features + 1) + f) * 3 * combinations
         parts = state.combined[p, m, start : start + 3 * combinations].reshape(3, combinations)
-        lengths = room.inputs[row * width + column : row * width + column + n]
+        lengths = workspace.inputs[row * width + column : row * width + column + n]
         for k in range(len(lengths)):
             lengths[k] = parts[0, k] ** 2 + parts[1, k] ** 2 + parts[2, k] ** 2
 
 
 @inner()
-def return_derivatives(p, m, first, rows, room, networks, pairs, state):
-    """Turn derivatives by the inputs of pass p into those by features, charges and sums.
+def differentiate_inputs(p, m, first, rows, workspace, networks, pairs, state):
+    """Convert derivatives by the inputs of pass p to those by features, charges and sums.
 
-    Those by sums over neighbours are left for `gather_derivatives`; in the first pass the room
-    collects those by sums over elements, of all members.
+    `differentiate_sums` uses those by sums over neighbours. In the first pass the workspace
+    accumulates those by sums over elements, of all members.
     """
     width, radial, size = networks.widths[p, 0], networks.radial, networks.n_features
     n = size if p == 0 else size + 1
@@ -138,39 +140,41 @@ def return_derivatives(p, m, first, rows, room, networks, pairs, state):
         i, start = first + row, row * width
         if p > 0:
             by_features = state.by_features[m, i, : size * radial]
-            # Features go on to the next pass; nothing takes in those of the last.
+            # The features before pass 1 are also part of those after it, which enter pass 2.
             if p == 1:
-                add(by_features, room.inputs[start:])
+                add(by_features, workspace.inputs[start:])
             else:
-                copy(by_features, room.inputs[start:])
+                copy(by_features, workspace.inputs[start:])
             state.by_features[m, i, size * radial :] = 0
-            copy(state.by_scalars[m, i], room.inputs[start + size * radial :])
-            state.by_charges[m, i] += room.inputs[start + lengths + n * networks.n_combinations]
+            copy(state.by_scalars[m, i], workspace.inputs[start + size * radial :])
+            state.by_charges[m, i] += workspace.inputs[
+                start + lengths + n * networks.n_combinations
+            ]
     for f in range(n):
         column = lengths + f * networks.n_combinations
-        _spread(p, m, f, first, rows, column, width, room, networks, state)
+        _differentiate_lengths(p, m, f, first, rows, column, width, workspace, networks, state)
     if p == 0:
         for row in range(rows):
             i, start = first + row, row * width
             for k in range(0, radial, networks.lanes):
-                _add_element_derivatives(m, i, k, room, networks, state)
+                _add_element_derivatives(m, i, k, workspace, networks, state)
             for e in range(networks.elements):
                 place = start + e * radial
-                add(room.by_sums[i, e, 0], room.inputs[place:])
+                add(workspace.by_sums[i, e, 0], workspace.inputs[place:])
 
 
 @inner(fastmath=_FAST)
-def _spread(p, m, f, first, rows, column, width, room, networks, state):
-    """Go from derivatives by squared lengths to those by the vectors of a feature."""
+def _differentiate_lengths(p, m, f, first, rows, column, width, workspace, networks, state):
+    """Convert derivatives by squared lengths to those by the vectors of a feature."""
     radial, combinations, size = networks.radial, networks.combinations, networks.n_features + 1
-    n, two = networks.n_combinations, like(2, room.inputs[0])
+    n, two = networks.n_combinations, like(2, workspace.inputs[0])
     for row in range(rows):
-        by_lengths = room.inputs[row * width + column : row * width + column + n]
+        by_lengths = workspace.inputs[row * width + column : row * width + column + n]
         for c in range(3):
             start = (((first + row) * size + f) * 3 + c) * combinations
             parts = state.combined[p, m, start : start + combinations]
             place = (row * 3 + c) * combinations
-            by_parts = room.vectors[place : place + combinations]
+            by_parts = workspace.vectors[place : place + combinations]
             for k in range(len(by_lengths)):
                 by_parts[k] = two * parts[k] * by_lengths[k]
             by_parts[n:] = 0
@@ -183,30 +187,31 @@ def _spread(p, m, f, first, rows, column, width, room, networks, state):
                 multiply_narrow_tile(
                     state.by_vectors[m], (((first + row) * size + f) * 3 + c) * radial + k,
                     size * 3 * radial,
-                    room.vectors, (row * 3 + c) * combinations, 3 * combinations,
+                    workspace.vectors, (row * 3 + c) * combinations, 3 * combinations,
                     networks.spread, matrix + k * combinations, combinations, count, False,
                 )  # fmt: skip
 
 
 @inner()
-def _add_element_derivatives(m, i, k, room, networks, state):
+def _add_element_derivatives(m, i, k, workspace, networks, state):
     """Add the derivatives by an atom's sums over elements, for one vector of radial functions."""
     radial, size, elements = networks.radial, networks.n_features, networks.elements
     for e in range(0, elements, NEIGHBOURS):
         differentiate_basis(
-            room.by_sums, (i * elements + e) * 4 * radial + k,
-            room.zeros, 0,
+            workspace.by_sums, (i * elements + e) * 4 * radial + k,
+            workspace.zeros, 0,
             state.by_vectors[m], i * (size + 1) * 3 * radial + k,
             networks.embedding, m * elements * size * radial + k, size * radial,
-            room.every_element, e, min(NEIGHBOURS, elements - e), size, radial,
+            workspace.every_element, e, min(NEIGHBOURS, elements - e), size, radial,
         )  # fmt: skip
 
 
 @inner(fastmath=_FAST)
-def gather_derivatives(p, m, i, room, networks, pairs, state):
-    """Go from derivatives by the sums of pass p to those by basis, features and charge of atom i.
+def differentiate_sums(p, m, i, workspace, networks, pairs, state):
+    """Convert derivatives by the sums of pass p to those by basis, features and charge of atom i.
 
-    All atoms must have theirs. Derivatives by the basis add up in the room, for all members.
+    The derivatives by the sums of all atoms must be complete. Those by the basis are accumulated in
+    the workspace for all members.
     """
     radial, size = networks.radial, networks.n_features + 1
     start, count = pairs.start[i], pairs.start[i + 1] - pairs.start[i]
@@ -217,7 +222,7 @@ def gather_derivatives(p, m, i, room, networks, pairs, state):
     for k in range(0, radial, networks.lanes):
         for p_first in range(0, count, NEIGHBOURS):
             differentiate_basis(
-                room.by_basis, (start + p_first) * 4 * radial + k,
+                workspace.by_basis, (start + p_first) * 4 * radial + k,
                 state.by_scalars[m], i * size * radial + k,
                 state.by_vectors[m], i * size * 3 * radial + k,
                 state.features[p - 1, m], k, size * radial,

@@ -1,4 +1,4 @@
-"""The ``cpu`` backend: all networks of the ensemble, from neighbours to forces, without a tape."""
+"""The ``cpu`` backend: all networks of the ensemble, with explicit derivatives."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
 from nnpmm.models.aimnet.cpu.compiled import (
-    ALONE,
-    BACK,
+    BACKWARD,
     CHARGES,
     DISTANCES,
+    END,
     ENERGIES,
-    LAST,
     LONG_RANGE,
+    SERIAL_STAGES,
     evaluate_part,
     find_pairs,
 )
 from nnpmm.models.aimnet.cpu.long_range import DispersionTables
-from nnpmm.models.aimnet.cpu.memory import Constants, Pairs, Region, Room, State
+from nnpmm.models.aimnet.cpu.memory import Constants, Pairs, Region, State, Workspace
 from nnpmm.models.aimnet.cpu.packing import pack_networks
-from nnpmm.models.aimnet.cpu.shares import Share, divide
+from nnpmm.models.aimnet.cpu.partition import ThreadWork, partition
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.cpu.neighbours import build_cells
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
@@ -36,25 +36,25 @@ __all__ = ["CpuKernel"]
 
 _NM_TO_ANGSTROM = 10.0
 _BATCH_ATOMS = 384  # evaluated together: enough to reuse the weights
-_NEIGHBOURS = 24  # of an atom, to begin with; more are made room for
+_NEIGHBOURS = 24  # initial capacity per atom; it grows if necessary
 
 
-class _Memory(NamedTuple):
-    """Arrays for a number of geometries."""
+class _Buffers(NamedTuple):
+    """Buffers for a number of geometries, and the work of each thread."""
 
     n_geometries: int
     pairs: Pairs
     state: State
-    rooms: list[Room]
-    whole: bool
-    shares: list[Share]
+    workspaces: list[Workspace]
+    whole_networks: bool
+    thread_work: list[ThreadWork]
     gradient: NDArray[np.float64]
 
 
 class CpuKernel:
     """AIMNet2 for a fixed composition and charge on the CPU, in float32 or float64.
 
-    Results do not depend on when threads run: only on how many there are, in the last digits.
+    Results depend on the number of threads in the last digits, but not on their timing.
 
     Args:
         parameters: the ensemble.
@@ -86,8 +86,8 @@ class CpuKernel:
         own = [m.self_energies[species].astype(np.float64) - mean for m in parameters.members]
         self._shifted_energies = EV_TO_KJ_PER_MOL * np.sum(own, axis=1)
         self._threads = thread_count(threads)
-        self._kept: dict[int, _Memory] = {}
-        self._lock = threading.Lock()  # one evaluation at a time writes to the memory
+        self._cached: dict[int, _Buffers] = {}
+        self._lock = threading.Lock()  # only one evaluation at a time may use the buffers
 
     def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
@@ -120,27 +120,27 @@ class CpuKernel:
     ) -> NDArray[np.float64]:
         """Return the gradient of the sum of weights (n,) times charges, (n, 3), per nm."""
         with self._lock:
-            _, memory, flat = self._charges(positions)
-            state = memory.state
+            _, buffers, flat = self._charges(positions)
+            state = buffers.state
             state.by_features[:] = 0
             state.by_charges[:] = weights
-            for room in memory.rooms:
-                room.by_basis[: memory.pairs.start[-1]] = 0
-            self._stages(memory, flat, BACK, LONG_RANGE, with_gradient=True)
-            return self._basis_gradient(memory)
+            for workspace in buffers.workspaces:
+                workspace.by_basis[: buffers.pairs.start[-1]] = 0
+            self._run_stages(buffers, flat, BACKWARD, LONG_RANGE, with_gradient=True)
+            return self._basis_gradient(buffers)
 
     def in_potential(
         self, positions: NDArray[np.float64], potentials: NDArray[np.float64]
     ) -> tuple[Evaluation, NDArray[np.float64]]:
-        """Return energy, forces in potentials (n,), kJ/mol/e, members, and the mean charges."""
+        """Return energy and forces in potentials (n,), kJ/mol/e, and the mean charges."""
         with self._lock:
-            memory, flat = self._prepared(positions[None])
-            memory.state.potentials[:] = potentials
+            buffers, flat = self._list_neighbours(positions[None])
+            buffers.state.potentials[:] = potentials
             try:
-                members, forces = self._found(memory, flat, with_forces=True)
+                members, forces = self._evaluate(buffers, flat, with_forces=True)
             finally:
-                memory.state.potentials[:] = 0
-            charges = memory.state.charges[-1].astype(np.float64).mean(axis=0)
+                buffers.state.potentials[:] = 0
+            charges = buffers.state.charges[-1].astype(np.float64).mean(axis=0)
         return Evaluation(float(members.mean()), forces, members[:, 0]), charges
 
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
@@ -162,98 +162,109 @@ class CpuKernel:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return member energies (m, k), kJ/mol, and forces (k, n, 3), kJ/mol/nm."""
         with self._lock:
-            members, forces = self._found(*self._prepared(positions), with_forces=with_forces)
+            members, forces = self._evaluate(
+                *self._list_neighbours(positions), with_forces=with_forces
+            )
         return members, forces.reshape(positions.shape) if with_forces else forces
 
-    def _found(
-        self, memory: _Memory, flat: NDArray[np.float64], *, with_forces: bool
+    def _evaluate(
+        self, buffers: _Buffers, flat: NDArray[np.float64], *, with_forces: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return member energies (m, k) and forces (k n, 3), if they are asked for."""
-        last = LAST if with_forces else ENERGIES + 1
-        self._stages(memory, flat, DISTANCES, last, with_gradient=with_forces)
-        state = memory.state
-        atomic = EV_TO_KJ_PER_MOL * state.energies + state.coulomb + memory.pairs.dispersion
-        of_geometries = atomic.reshape(len(atomic), memory.n_geometries, -1).sum(axis=2)
+        """Return member energies (m, k) and forces (k n, 3), which are empty if not requested."""
+        last = END if with_forces else ENERGIES + 1
+        self._run_stages(buffers, flat, DISTANCES, last, with_gradient=with_forces)
+        state = buffers.state
+        atomic = EV_TO_KJ_PER_MOL * state.energies + state.coulomb + buffers.pairs.dispersion
+        of_geometries = atomic.reshape(len(atomic), buffers.n_geometries, -1).sum(axis=2)
         members = of_geometries + self._shifted_energies[:, None]
         if not with_forces:
             return members, np.empty(0)
-        return members, -(self._basis_gradient(memory) + _NM_TO_ANGSTROM * memory.gradient)
+        return members, -(self._basis_gradient(buffers) + _NM_TO_ANGSTROM * buffers.gradient)
 
     def _charges(
         self, positions: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], _Memory, NDArray[np.float64]]:
-        memory, flat = self._prepared(positions[None])
-        self._stages(memory, flat, DISTANCES, CHARGES + 1, with_gradient=True)
-        return memory.state.charges[-1].astype(np.float64).mean(axis=0), memory, flat
+    ) -> tuple[NDArray[np.float64], _Buffers, NDArray[np.float64]]:
+        buffers, flat = self._list_neighbours(positions[None])
+        self._run_stages(buffers, flat, DISTANCES, CHARGES + 1, with_gradient=True)
+        return buffers.state.charges[-1].astype(np.float64).mean(axis=0), buffers, flat
 
-    def _basis_gradient(self, memory: _Memory) -> NDArray[np.float64]:
-        """Return what the threads found by way of the basis, (k n, 3), mean of members, per nm."""
-        total = np.sum([room.gradient for room in memory.rooms], axis=0)
+    def _basis_gradient(self, buffers: _Buffers) -> NDArray[np.float64]:
+        """Return the gradient from the basis, (k n, 3), mean of members, per nm."""
+        total = np.sum([workspace.gradient for workspace in buffers.workspaces], axis=0)
         return _NM_TO_ANGSTROM / self._n_members * np.asarray(total)
 
-    def _stages(
-        self, memory: _Memory, flat: NDArray[np.float64], first: int, last: int, *,
+    def _run_stages(
+        self, buffers: _Buffers, flat: NDArray[np.float64], first: int, last: int, *,
         with_gradient: bool,
     ) -> None:  # fmt: skip
-        """Do the stages from first to before last, each thread its share."""
+        """Run the stages from first to before last; each thread does its part of the work."""
 
-        def do(begin: int, end: int, shares: list[Share]) -> None:
+        def do(begin: int, end: int, thread_work: list[ThreadWork]) -> None:
             begin, end = max(begin, first), min(end, last)
 
             def work(index: int) -> None:
-                share = shares[index]
+                part = thread_work[index]
                 evaluate_part(
-                    begin, end, share.tasks, share.touched, share.rows, with_gradient, flat,
-                    self._constants, self._region, self._networks, memory.pairs, memory.state,
-                    memory.rooms[index], memory.gradient,
+                    begin, end, part.tasks, part.atom_ranges, part.rows, with_gradient, flat,
+                    self._constants, self._region, self._networks, buffers.pairs, buffers.state,
+                    buffers.workspaces[index], buffers.gradient,
                 )  # fmt: skip
 
             if begin < end:
-                run_together(work, len(shares))
+                run_together(work, len(thread_work))
 
-        if len(memory.shares) == 1:
-            do(DISTANCES, LAST, memory.shares)
+        if len(buffers.thread_work) == 1:
+            do(DISTANCES, END, buffers.thread_work)
             return
-        do(DISTANCES, DISTANCES + 1, memory.shares)
-        if memory.whole:
-            do(DISTANCES + 1, LONG_RANGE, memory.shares)
+        do(DISTANCES, DISTANCES + 1, buffers.thread_work)
+        if buffers.whole_networks:
+            do(DISTANCES + 1, LONG_RANGE, buffers.thread_work)
         else:
-            alone = divide(self._n_members, memory.n_geometries, len(self._region.element), 1)[1]
+            n_atoms = len(self._region.element)
+            _, serial = partition(self._n_members, buffers.n_geometries, n_atoms, 1)
             for stage in range(DISTANCES + 1, LONG_RANGE):
-                do(stage, stage + 1, alone if stage in ALONE else memory.shares)
-        do(LONG_RANGE, LAST, memory.shares)
+                do(stage, stage + 1, serial if stage in SERIAL_STAGES else buffers.thread_work)
+        do(LONG_RANGE, END, buffers.thread_work)
 
-    def _prepared(self, positions: NDArray[np.float64]) -> tuple[_Memory, NDArray[np.float64]]:
-        """Return memory with the neighbours listed, and positions (k n, 3) in angstrom."""
+    def _list_neighbours(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[_Buffers, NDArray[np.float64]]:
+        """List the neighbours; return the buffers, and positions (k n, 3) in angstrom."""
         scaled = positions * _NM_TO_ANGSTROM
         cells = build_cells(scaled, None, float(self._constants.cutoff))
         flat = scaled.reshape(-1, 3)
-        memory = self._memory(len(positions), _NEIGHBOURS * len(flat))
+        buffers = self._allocate(len(positions), _NEIGHBOURS * len(flat))
         while True:
             found = find_pairs(
-                flat, cells, self._region, self._constants, memory.rooms[0], memory.pairs
+                flat, cells, self._region, self._constants, buffers.workspaces[0], buffers.pairs
             )
-            if found <= len(memory.pairs.atom):
-                return memory, flat
-            memory = self._memory(len(positions), found + found // 4)
+            if found <= len(buffers.pairs.atom):
+                return buffers, flat
+            buffers = self._allocate(len(positions), found + found // 4)
 
-    def _memory(self, n_geometries: int, capacity: int) -> _Memory:
-        """Return memory for so many pairs; a single geometry's and the last batch's are kept."""
-        kept = self._kept.get(n_geometries)
-        if kept is not None and capacity <= len(kept.pairs.atom):
-            return kept
-        self._kept = {1: self._kept[1]} if n_geometries > 1 and 1 in self._kept else {}
+    def _allocate(self, n_geometries: int, capacity: int) -> _Buffers:
+        """Return buffers for at least ``capacity`` pairs.
+
+        Those of a single geometry and of the last batch are stored for reuse.
+        """
+        cached = self._cached.get(n_geometries)
+        if cached is not None and capacity <= len(cached.pairs.atom):
+            return cached
+        self._cached = {1: self._cached[1]} if n_geometries > 1 and 1 in self._cached else {}
         n = len(self._region.element)
         rows = n_geometries * n
-        whole, shares = divide(self._n_members, n_geometries, n, self._threads)
-        memory = _Memory(
+        whole_networks, thread_work = partition(self._n_members, n_geometries, n, self._threads)
+        workspaces = [
+            Workspace.allocate(capacity, rows, n, self._networks, self._dtype) for _ in thread_work
+        ]
+        buffers = _Buffers(
             n_geometries,
             Pairs.allocate(capacity, n_geometries, self._region, self._networks, self._dtype),
             State.allocate(rows, self._networks, self._dtype),
-            [Room.allocate(capacity, rows, n, self._networks, self._dtype) for _ in shares],
-            whole,
-            shares,
+            workspaces,
+            whole_networks,
+            thread_work,
             np.zeros((rows, 3)),
         )
-        self._kept[n_geometries] = memory
-        return memory
+        self._cached[n_geometries] = buffers
+        return buffers

@@ -1,4 +1,4 @@
-"""The layers of a pass for a block of atoms: forward, and back to what the pass takes in."""
+"""The layers of a pass for a block of atoms: forward and backward."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
 
 
 @inner()
-def apply_layers(p, m, first, rows, room, networks, region, state):
+def apply_layers(p, m, first, rows, workspace, networks, region, state):
     """Apply the layers of pass p of member m to a block of atoms.
 
-    The inputs are in the room's ``inputs``; features, charges and weights after the pass, or after
-    the last one atomic energies, go into the state, and so do the derivatives of the activations.
+    The inputs are in ``workspace.inputs``. The state receives the results (features, charges and
+    weights; after the last pass, atomic energies) and the derivatives of the activations.
 
     Args:
         first: first atom of the block.
         rows: number of atoms.
-        room, networks, region, state: see their classes.
+        workspace, networks, region, state: see their classes.
     """
     depth = networks.depth[p]
-    below = room.inputs
+    below = workspace.inputs
     for layer in range(depth):
-        above = room.hidden[layer % 2]
+        above = workspace.hidden[layer % 2]
         n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
         if layer == depth - 1 and p < PASSES - 1:
             _read_heads(p, m, first, rows, below, n_in, networks, state)
@@ -58,16 +58,17 @@ def apply_layers(p, m, first, rows, room, networks, region, state):
 
 
 @inner()
-def differentiate_layers(p, m, first, rows, scale, room, networks, state):
-    """Leave the derivatives by the inputs of pass p in the room's ``inputs``.
+def differentiate_layers(p, m, first, rows, scale, workspace, networks, state):
+    """Write the derivatives by the inputs of pass p to ``workspace.inputs``.
 
     Args:
-        p, m, first, rows: as above.
+        p, m, first, rows: see `apply_layers`.
         scale: derivative of the result by an atomic energy.
-        room, networks, state: see their classes. The state has the derivatives by features, heads.
+        workspace, networks, state: see their classes; the state has the derivatives by features and
+            heads.
     """
     depth = networks.depth[p]
-    above = room.hidden[depth % 2]
+    above = workspace.hidden[depth % 2]
     width = networks.widths[p, depth]
     for row in range(rows):
         values = _row(above, row, width)
@@ -78,7 +79,7 @@ def differentiate_layers(p, m, first, rows, scale, room, networks, state):
     if p > 0:
         _chain(p, m, depth - 1, first, rows, above, networks, state)
     for layer in range(depth - 1, -1, -1):
-        below = room.inputs if layer == 0 else room.hidden[layer % 2]
+        below = workspace.inputs if layer == 0 else workspace.hidden[layer % 2]
         n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
         start = networks.backward[p, m, layer]
         multiply_packed(below, above, networks.weights, start, n_out, n_in, rows, networks.panel)
@@ -99,21 +100,21 @@ def _row(x, row, width):
 
 @inner()
 def _read_heads(p, m, first, rows, x, width, networks, state):
-    """Compute the two columns of a pass that yield charges, and their derivatives."""
+    """Compute the outputs of a pass for charge and weight, and the derivatives of activations."""
     for row in range(rows):
-        found, slopes = state.heads[p, m, first + row], state.head_slopes[p, m, first + row]
+        heads, slopes = state.heads[p, m, first + row], state.head_slopes[p, m, first + row]
         for head in range(HEADS):
-            found[head] = _dot(_row(x, row, width), networks.heads[p, m, head])
+            heads[head] = _dot(_row(x, row, width), networks.heads[p, m, head])
         if p > 0:
-            activate(found, networks.head_bias[p, m], slopes)
+            activate(heads, networks.head_bias[p, m], slopes)
         else:
-            add(found, networks.head_bias[p, m])
+            add(heads, networks.head_bias[p, m])
             slopes[:] = 1
 
 
 @inner()
 def _update_features(p, m, first, rows, x, width, networks, region, state):
-    """Add what a pass found to the features before it."""
+    """Add the outputs of a pass to the features before it."""
     size = networks.n_features * networks.radial
     for row in range(rows):
         after = state.features[p, m, first + row, :size]
@@ -135,7 +136,7 @@ def _read_energies(m, first, rows, x, width, networks, state):
 
 @inner()
 def _chain(p, m, layer, first, rows, x, networks, state):
-    """Turn derivatives by a layer's values into those by its sums."""
+    """Convert derivatives by a layer's values to those by its inputs before activation."""
     width = networks.widths[p, layer + 1]
     start = state.slope_start[p, layer] * state.n_rows + first * width
     _multiply_by(x[: rows * width], state.slopes[m, start : start + rows * width])

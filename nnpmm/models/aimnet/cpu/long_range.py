@@ -1,8 +1,8 @@
-"""D3 dispersion and the forces between charges, one atom with all others at a time.
+"""D3 dispersion and the forces between charges, of one atom with all others.
 
-See `nnpmm.models.aimnet.parameters.Dispersion` for the papers. An atom's weights of its reference
-systems are multiplied with the C6 of each element's once, so that a pair needs five products
-instead of twenty-five.
+See `nnpmm.models.aimnet.parameters.Dispersion` for the papers. The weights of an atom's reference
+systems are multiplied by the C6 coefficients of each element only once, so that a pair needs five
+products instead of twenty-five.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from nnpmm.models.aimnet.parameters import Dispersion
 from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import exponential, like
 
-__all__ = ["DispersionTables", "add_long_range", "count_neighbours", "disperse"]
+__all__ = ["DispersionTables", "add_long_range", "compute_distance_functions", "disperse"]
 
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN must survive
 _BOHR = 10 * BOHR_IN_NM  # angstrom
-#: Below this weight of all pairs of reference systems the published model sets C6 to zero.
-_LEAST_WEIGHT = 1e-5
+#: The published model sets C6 to zero if the total weight of a pair is below this.
+_MIN_WEIGHT = 1e-5
 
 
 class DispersionTables(NamedTuple):
@@ -31,10 +31,10 @@ class DispersionTables(NamedTuple):
 
     Attributes:
         s6, counting, weighting: see `Dispersion`.
-        reference: coordination of the reference systems, (elements, systems).
+        reference: coordination numbers of the reference systems, (elements, systems).
         c6: kJ/mol bohr^6, (elements, elements, systems, systems).
-        covalent: sum of an element's radius with that of each atom, (elements, n).
-        r8_factor, damping6, damping8: of the pairs, likewise.
+        covalent: sum of an element's covalent radius and that of each atom, (elements, n).
+        r8_factor, damping6, damping8: parameters of an element with each atom, (elements, n).
     """
 
     s6: float
@@ -51,7 +51,7 @@ class DispersionTables(NamedTuple):
     def of(
         cls, tables: Dispersion, present: list[int], element: NDArray[np.int64], dtype: np.dtype
     ) -> DispersionTables:
-        """Select the elements of a region; ``element`` is each atom's place among them."""
+        """Select the elements of a region; ``element`` is each atom's index among them."""
         number = dtype.type
         covalent = tables.covalent_radii[present].astype(np.float64)
         radii = tables.radii[present].astype(np.float64)
@@ -69,7 +69,7 @@ class DispersionTables(NamedTuple):
 
 @inner(fastmath=_FAST)
 def _measure(i, positions, n, line):
-    """Write the vectors from atom i to all of its geometry, and distances; 1 to itself."""
+    """Write the vectors and distances from atom i to all atoms; the distance to itself is 1."""
     start = i // n * n
     x, y, z = positions[i]
     others = positions[start : start + n]
@@ -84,35 +84,35 @@ def _measure(i, positions, n, line):
 
 
 @inner(fastmath=_FAST)
-def _count(r, covalent, counting):
-    """Return by how much an atom counts as a neighbour, and the derivative; distance in bohr."""
+def _coordination(r, covalent, counting):
+    """Return a neighbour's contribution to the coordination number, and its slope; r in bohr."""
     one = like(1, r)
     value = one / (one + exponential(-counting * (covalent / r - one)))
     return value, -value * (one - value) * counting * covalent / (r * r)
 
 
 @inner(fastmath=_FAST)
-def count_neighbours(i, positions, constants, region, room, pairs):
-    """Write what depends on the distances to atom i alone: Coulomb factors, weights of systems."""
-    n, line, tables = len(region.element), room.line, region.dispersion
+def compute_distance_functions(i, positions, constants, region, workspace, pairs):
+    """Write functions of the distances from atom i: Coulomb factors, D3 weights."""
+    n, line, tables = len(region.element), workspace.line, region.dispersion
     _measure(i, positions, n, line)
-    own, r, coulomb = i % n, line[3], pairs.coulomb[i]
+    self_index, r, coulomb = i % n, line[3], pairs.coulomb[i]
     for j in range(n):
         coulomb[j], _ = coulomb_factors(r[j], constants.coulomb_cutoff, constants.coulomb)
-    coulomb[own] = 0
+    coulomb[self_index] = 0
     to_bohr = like(1 / _BOHR, r[0])
-    e = region.element[own]
+    e = region.element[self_index]
     covalent, counts = tables.covalent[e], line[4]
     for j in range(n):
-        counts[j], _ = _count(r[j] * to_bohr, covalent[j], tables.counting)
-    counts[own] = 0
+        counts[j], _ = _coordination(r[j] * to_bohr, covalent[j], tables.counting)
+    counts[self_index] = 0
     coordination = like(0, r[0])
     for j in range(n):
         coordination += counts[j]
     total = like(0, r[0])
     for a in range(tables.reference.shape[1]):
-        # Absent reference systems, with a coordination of -1 and a C6 of 0, count too: what was
-        # published does so. It matters for atoms without neighbours only.
+        # As in the published model, absent reference systems, with a coordination of -1 and a C6 of
+        # 0, count too. This matters only for atoms without neighbours.
         d = coordination - tables.reference[e, a]
         weight = exponential(-tables.weighting * d * d)
         pairs.weights[i, a] = weight
@@ -128,15 +128,15 @@ def count_neighbours(i, positions, constants, region, room, pairs):
 
 
 @inner(fastmath=_FAST)
-def disperse(i, positions, region, room, pairs, gradient):
-    """Write the dispersion energy of atom i, half of its pairs', and gradients at constant C6."""
-    n, line, tables = len(region.element), room.line, region.dispersion
+def disperse(i, positions, region, workspace, pairs, gradient):
+    """Write the dispersion energy of atom i, half its pairs', and gradients at constant C6."""
+    n, line, tables = len(region.element), workspace.line, region.dispersion
     _measure(i, positions, n, line)
-    own, start = i % n, i // n * n
-    e = region.element[own]
+    self_index, start = i % n, i // n * n
+    e = region.element[self_index]
     dx, dy, dz, r, c6, slopes = line[0], line[1], line[2], line[3], line[4], line[5]
     n_systems = tables.reference.shape[1]
-    one, least = like(1, r[0]), like(_LEAST_WEIGHT, r[0])
+    one, min_weight = like(1, r[0]), like(_MIN_WEIGHT, r[0])
     c6[:] = 0
     for a in range(n_systems):
         weight, weighted = pairs.weights[i, a], pairs.weighted_c6[e, a, start : start + n]
@@ -149,7 +149,7 @@ def disperse(i, positions, region, room, pairs, gradient):
     own_total, totals = pairs.total_weight[i], pairs.total_weight[start : start + n]
     for j in range(n):
         total = own_total * totals[j]
-        per_total = one / total if total >= least else like(0, total)
+        per_total = one / total if total >= min_weight else like(0, total)
         distance = r[j] * to_bohr
         r2 = distance * distance
         r6 = r2 * r2 * r2
@@ -162,7 +162,7 @@ def disperse(i, positions, region, room, pairs, gradient):
         slopes[j] = c6[j] * slope * r2 * r2 * distance * to_bohr / r[j]
         terms[j] = value * per_total
         values[j] = c6[j] * value
-    slopes[own] = terms[own] = values[own] = 0
+    slopes[self_index] = terms[self_index] = values[self_index] = 0
     row = like(0, r[0])
     gx = gy = gz = like(0, r[0])
     for j in range(n):
@@ -183,11 +183,11 @@ def disperse(i, positions, region, room, pairs, gradient):
 
 
 @inner(fastmath=_FAST)
-def add_long_range(i, positions, constants, region, room, pairs, state, gradient):
-    """Add the gradients by way of the coordination numbers, and those of the Coulomb energy."""
-    n, line, tables = len(region.element), room.line, region.dispersion
+def add_long_range(i, positions, constants, region, workspace, pairs, state, gradient):
+    """Add the gradients from the coordination numbers, and those of the Coulomb energy."""
+    n, line, tables = len(region.element), workspace.line, region.dispersion
     _measure(i, positions, n, line)
-    own, start = i % n, i // n * n
+    self_index, start = i % n, i // n * n
     dx, dy, dz, r, slopes = line[0], line[1], line[2], line[3], line[4]
     products = line[5]
     products[:] = 0
@@ -199,15 +199,15 @@ def add_long_range(i, positions, constants, region, room, pairs, state, gradient
         for j in range(n):
             products[j] += charge * others[j]
     to_bohr = like(1 / _BOHR, r[0])
-    covalent = tables.covalent[region.element[own]]
+    covalent = tables.covalent[region.element[self_index]]
     by_coordination = pairs.by_coordination[i]
     of_others = pairs.by_coordination[start : start + n]
     for j in range(n):
         _, by_distance = coulomb_factors(r[j], constants.coulomb_cutoff, constants.coulomb)
-        _, counted = _count(r[j] * to_bohr, covalent[j], tables.counting)
+        _, counted = _coordination(r[j] * to_bohr, covalent[j], tables.counting)
         by_both = by_coordination + of_others[j]
         slopes[j] = (products[j] * by_distance + by_both * counted * to_bohr) / r[j]
-    slopes[own] = 0
+    slopes[self_index] = 0
     gx = gy = gz = like(0, r[0])
     for j in range(n):
         gx -= slopes[j] * dx[j]

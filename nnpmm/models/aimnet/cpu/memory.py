@@ -1,4 +1,7 @@
-"""What an evaluation reads and writes: of the region, of all threads together, of each thread."""
+"""Data of an evaluation: constants, the region, shared buffers, and the workspace of a thread.
+
+Arrays whose names begin with ``by_`` are derivatives of the energy with respect to what follows.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,21 @@ from nnpmm.models.aimnet.parameters import PASSES, AimnetParameters
 from nnpmm.models.cpu.neighbours import Neighbours
 from nnpmm.models.cpu.packing import aligned
 
-__all__ = ["BLOCK", "Constants", "Pairs", "Region", "Room", "State"]
+__all__ = ["BLOCK", "Constants", "Pairs", "Region", "State", "Workspace"]
 
-#: Atoms that go through the layers together: enough to reuse the weights, few enough for the cache.
+#: Atoms of a block: enough to reuse the weights, few enough to keep the activations in cache.
 BLOCK = 96
 _NM_TO_ANGSTROM = 10.0
-_LINES = 8
-_COMPONENTS = 4
-#: Added to the sum of the weights by which the missing charge is shared out.
+_LINES = 8  # temporary values for all atoms of a geometry
+_COMPONENTS = 4  # of the basis: a scalar and a vector
+#: Added to the sum of the weights by which the missing charge is distributed.
 _LEAST_WEIGHT = 1e-6
 
 
 class Constants(NamedTuple):
-    """Numbers of the model and the region in the working precision, lengths in angstrom.
+    """Parameters of the model and the region in the working precision, lengths in angstrom.
 
-    The shifts are a tuple: its length is then known to the compiler.
+    The shifts are a tuple, because the compiler knows the length of a tuple.
     """
 
     cutoff: Any
@@ -58,25 +61,26 @@ class Constants(NamedTuple):
 
 
 class Region(NamedTuple):
-    """Each atom's place among the elements of the region, (n,), and tables of these."""
+    """Index of each atom's element among those of the region, (n,), and tables of the elements."""
 
     element: NDArray[np.int64]
     dispersion: DispersionTables
 
 
 class Pairs(NamedTuple):
-    """What the members share: neighbours, and what distances alone determine.
+    """Quantities that are the same for all members: neighbours and functions of distances.
 
     Attributes:
-        start: where each atom's neighbours begin, with a last entry for the end.
-        atom, element, vector, distance: of the neighbours.
-        basis: (pairs, 4, radial).
-        sums: of the basis over the neighbours of each element, (k n, elements, 4, radial).
+        start: index of each atom's first neighbour, and a last entry for the end.
+        atom, element, vector, distance: properties of the neighbours.
+        basis: basis functions of each neighbour, (pairs, 4, radial).
+        sums: sums of the basis over the neighbours of each element, (k n, elements, 4, radial).
         coulomb: energy of two unit charges, kJ/mol, (k n, n).
-        weights, weight_slopes: of reference systems, by coordination, (k n, systems).
-        total_weight: (k n,).
-        weighted_c6: of an element's systems with an atom, (elements, systems, k n).
-        by_coordination: derivative of the dispersion energy, (k n,).
+        weights, weight_slopes: weights of D3's reference systems, and their derivatives by the
+            coordination number, (k n, systems).
+        total_weight: sum of the weights, (k n,).
+        weighted_c6: weighted C6 of an atom with an element's systems, (elements, systems, k n).
+        by_coordination: derivative of the dispersion energy by the coordination number, (k n,).
         dispersion: energy of each atom, kJ/mol, (k n,).
     """
 
@@ -99,7 +103,7 @@ class Pairs(NamedTuple):
     def allocate(
         cls, capacity: int, n_geometries: int, region: Region, networks: Networks, dtype: np.dtype
     ) -> Pairs:
-        """Return room for a number of pairs."""
+        """Allocate buffers for up to ``capacity`` pairs."""
         n = len(region.element)
         rows, systems = n_geometries * n, region.dispersion.reference.shape[1]
         return cls(
@@ -121,22 +125,23 @@ class Pairs(NamedTuple):
 
 
 class State(NamedTuple):
-    """What passes leave for each other and for the way back, of m members and k n atoms.
+    """Results of the passes that later passes or derivatives need, of m members and k n atoms.
 
     Attributes:
         n_rows: k n.
-        slope_start: columns of ``slopes`` before those of a layer, (passes, layers).
-        features: after the first two passes, the last one the charge, (2, m, k n, features).
+        slope_start: number of columns of ``slopes`` before those of a layer, (passes, layers).
+        features: features after the first two passes, the charge last, (2, m, k n, features).
         slopes: derivatives of the activations, layer by layer, (m, k n columns).
-        combined: combinations of vectors, (passes, m, k n features 3 combinations).
-        heads, head_slopes: a charge and its weight out of a pass, (2, m, k n, 2).
-        shares: of the missing charge, and derivatives by the weight, (2, m, k n, 2).
+        combined: combinations of vectors, (passes, m, k n x features x 3 x combinations).
+        heads, head_slopes: charge and weight from a pass, and derivatives of their activations,
+            (2, m, k n, 2).
+        shares: share of the missing charge, and its derivative by the weight, (2, m, k n, 2).
         charges: (2, m, k n), e.
-        potentials: that act on the charges from outside, kJ/mol/e, (k n,).
-        by_features, by_scalars, by_vectors, by_charges, by_heads: derivatives of the energy, that
-            in the potentials included.
-        energies: of the atoms, eV, (m, k n).
-        coulomb: likewise, kJ/mol.
+        potentials: external potentials on the charges, kJ/mol/e, (k n,).
+        by_features, by_scalars, by_vectors, by_charges, by_heads: derivatives of the energy, which
+            includes that of the charges in the potentials.
+        energies: energy of each atom from the networks, eV, (m, k n).
+        coulomb: Coulomb energy of each atom, kJ/mol, (m, k n).
     """
 
     n_rows: int
@@ -159,7 +164,7 @@ class State(NamedTuple):
 
     @classmethod
     def allocate(cls, rows: int, networks: Networks, dtype: np.dtype) -> State:
-        """Return the room that a number of atoms needs."""
+        """Allocate buffers for ``rows`` atoms."""
         m, with_charge = len(networks.last_bias), networks.n_features + 1
         size = with_charge * networks.radial
         outputs = networks.widths[:, 1:]
@@ -186,17 +191,17 @@ class State(NamedTuple):
         )
 
 
-class Room(NamedTuple):
-    """What one thread alone writes to.
+class Workspace(NamedTuple):
+    """Buffers of one thread.
 
     Attributes:
-        cell_index, neighbours: of the atom whose neighbours are looked for.
-        inputs, hidden, vectors: of a block of atoms.
-        unused, zeros: sums that nothing takes in, and derivatives that vanish.
+        cell_index, neighbours: buffers for the search of one atom's neighbours.
+        inputs, hidden, vectors: inputs of a pass, hidden layers and vectors of a block of atoms.
+        unused, zeros: output that is not needed, and derivatives that are zero.
         every_element: 0, 1, 2 ...
-        line: numbers for all atoms of a geometry.
-        by_basis, by_sums: derivatives of the energy, of this thread's members.
-        gradient: (k n, 3).
+        line: temporary values for all atoms of a geometry, (lines, n).
+        by_basis, by_sums: derivatives of the energies of this thread's members.
+        gradient: gradient from the basis, (k n, 3).
     """
 
     cell_index: NDArray[np.int64]
@@ -215,8 +220,8 @@ class Room(NamedTuple):
     @classmethod
     def allocate(
         cls, capacity: int, rows: int, n_atoms: int, networks: Networks, dtype: np.dtype
-    ) -> Room:
-        """Return room for a number of pairs and atoms."""
+    ) -> Workspace:
+        """Allocate buffers for up to ``capacity`` pairs and ``rows`` atoms."""
         radial, with_charge = networks.radial, networks.n_features + 1
         block, widest = min(rows, BLOCK), int(networks.widths.max())
         of_vectors = 3 * max(radial, networks.combinations)

@@ -1,9 +1,9 @@
-"""AIMNet2's weights in the order in which the compiled loops read them.
+"""Pack AIMNet2's weights in the order in which the compiled loops read them.
 
-Three exact changes save work. Before the first pass an atom's features depend on its element alone:
-what its own contribute is added to the biases, and the sums over neighbours become sums over
-elements, with the features multiplied into the weights. The atom's charge counts as one more
-feature. The two columns of a pass that yield charges are products of their own.
+Three exact transformations save work. Before the first pass an atom's features depend only on its
+element: the contribution of its own features is added to the biases, and sums over neighbours
+become sums over elements, with the features multiplied into the weights. The charge of an atom is
+treated as one more feature. The two outputs of a pass for the charges are calculated separately.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nnpmm.models.cpu.vectors import lanes
 
 __all__ = ["HEADS", "Networks", "pack_networks"]
 
-#: A charge and the weight by which the rest is shared out.
+#: Outputs of a pass for the charges: a charge, and the weight for the missing charge.
 HEADS = 2
 
 
@@ -29,26 +29,28 @@ class Networks(NamedTuple):
 
     Attributes:
         panel: number of columns of a panel.
-        lanes: numbers of a vector.
+        lanes: numbers in a vector register.
         n_features: features of an atom, without the charge.
-        radial: radial functions, padded to whole vectors.
-        combinations: their combinations, padded likewise.
-        n_combinations: without padding.
-        elements: elements of the region.
+        radial: number of radial functions, padded to whole vectors.
+        combinations: number of combinations of radial functions, padded likewise.
+        n_combinations: the same without padding.
+        elements: number of elements of the region.
         widths: padded inputs of each layer, and outputs of the last one, (passes, layers + 1).
         depth: number of layers of each pass.
-        weights: panels, one after the other.
-        forward, backward: where a layer's weights begin, (passes, members, layers).
-        bias: biases, one after the other.
-        bias_start: where a layer's begin; for the first layer of the first pass those of the first
-            element, the others follow.
+        weights: consecutive panels of weights, and of transposed weights.
+        forward, backward: index of a layer's first weight, and of its first transposed weight,
+            (passes, members, layers).
+        bias: consecutive biases.
+        bias_start: index of a layer's first bias; the first layer of the first pass has biases for
+            each element, one after the other.
         heads: weights of the charge columns, (2, members, 2, widest).
         head_bias: (2, members, 2).
         last: weights of the last layer, which has one output, (members, widest).
         last_bias: (members,).
         embedding: (members, elements, features, radial).
-        combine: from radial functions to combinations, (members, features + 1) panels of a vector.
-        spread: the transposed ones.
+        combine: matrices from radial functions to combinations, (members, features + 1), in panels
+            of one vector.
+        spread: the transposed matrices.
     """
 
     panel: int
@@ -75,9 +77,9 @@ class Networks(NamedTuple):
 
 
 class _Columns(NamedTuple):
-    """Places of numbers in padded rows."""
+    """Columns in padded rows."""
 
-    features: NDArray[np.int64]  # an atom's features, as they come out of a pass
+    features: NDArray[np.int64]  # an atom's features in the output of a pass
     first: NDArray[np.int64]  # inputs of the first pass: sums by element, lengths
     later: NDArray[np.int64]  # inputs of a later pass, in the published order
     first_width: int
@@ -85,12 +87,12 @@ class _Columns(NamedTuple):
 
 
 def pack_networks(parameters: AimnetParameters, present: list[int], dtype: np.dtype) -> Networks:
-    """Store all networks in the order in which they are read.
+    """Pack all networks in the order in which they are read.
 
     Args:
         parameters: the ensemble.
-        present: elements of the region, as rows of the tables.
-        dtype: the working precision.
+        present: elements of the region, as indices of the tables' rows.
+        dtype: working precision.
     """
     members = parameters.members
     n_features, n_radial, n_combinations = members[0].feature_combinations.shape
@@ -121,12 +123,12 @@ def pack_networks(parameters: AimnetParameters, present: list[int], dtype: np.dt
         combine[m, :-1, :n_radial, :n_combinations] = member.feature_combinations
         combine[m, -1:, :n_radial, :n_combinations] = member.charge_combinations
         embedding[m, ..., :n_radial] = member.embedding[present]
-    heads, head_bias, last, last_bias = _ends(members, int(widths.max()), dtype)
+    heads, head_bias, last, last_bias = _output_layers(members, int(widths.max()), dtype)
     return Networks(
         panel, width, n_features, radial, combinations, n_combinations, len(present),
         widths, depth, joined(weights, dtype), forward, backward,
         np.concatenate(biases), bias_start, heads, head_bias, last, last_bias, embedding,
-        _narrow(combine, width), _narrow(combine.swapaxes(2, 3), width),
+        _narrow_panels(combine, width), _narrow_panels(combine.swapaxes(2, 3), width),
     )  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def _layers(
 ) -> list[list[tuple[NDArray[Any], NDArray[Any]]]]:
     """Return weights (inputs, outputs) and biases of each layer of each pass, padded, float64.
 
-    The networks after the last pass, but for their last layer, belong to it here.
+    The output network, except for its last layer, counts as part of the last pass.
     """
     passes = []
     groups = [member.passes[0], member.passes[1], (*member.passes[2], *member.output[:-1])]
@@ -166,11 +168,11 @@ def _layers(
         inputs, width = (
             (columns.later, columns.later_width) if p else (columns.first, columns.first_width)
         )
-        found = []
+        packed = []
         for depth, layer in enumerate(group):
             weight, bias = layer.weight.T.astype(np.float64), layer.bias.astype(np.float64)
             if depth == 0 and p == 0:
-                weight, bias = _without_own(weight, bias, member.embedding[present])
+                weight, bias = _fold_embedding(weight, bias, member.embedding[present])
             outputs, n_outputs = np.arange(bias.shape[-1]), bias.shape[-1]
             if p < 2 and depth == len(group) - 1:
                 weight, bias = weight[:, HEADS:], bias[HEADS:]
@@ -178,15 +180,15 @@ def _layers(
             n_outputs = padded(n_outputs, panel)
             matrix = np.zeros((width, n_outputs))
             matrix[np.ix_(inputs, outputs)] = weight
-            whole = np.zeros((*bias.shape[:-1], n_outputs))
-            whole[..., outputs] = bias
-            found.append((matrix, whole))
+            padded_bias = np.zeros((*bias.shape[:-1], n_outputs))
+            padded_bias[..., outputs] = bias
+            packed.append((matrix, padded_bias))
             inputs, width = outputs, n_outputs
-        passes.append(found)
+        passes.append(packed)
     return passes
 
 
-def _without_own(
+def _fold_embedding(
     weight: NDArray[np.float64], bias: NDArray[np.float64], embedding: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the first layer for sums by element, and its biases for each element."""
@@ -211,7 +213,7 @@ def _widths(
     return widths, depth
 
 
-def _ends(members: tuple[Network, ...], widest: int, dtype: np.dtype) -> tuple[Any, ...]:
+def _output_layers(members: tuple[Network, ...], widest: int, dtype: np.dtype) -> tuple[Any, ...]:
     """Return weights and biases of the charge columns and of the last layer."""
     ends = [[member.passes[p][-1] for member in members] for p in (0, 1)]
     heads = [
@@ -229,8 +231,8 @@ def _ends(members: tuple[Network, ...], widest: int, dtype: np.dtype) -> tuple[A
     )
 
 
-def _narrow(matrices: NDArray[np.floating], width: int) -> NDArray[np.floating]:
-    """Return stacked matrices as panels of a single vector, flat."""
+def _narrow_panels(matrices: NDArray[np.floating], width: int) -> NDArray[np.floating]:
+    """Return stacked matrices as a flat array of panels that are one vector wide."""
     *outer, rows, columns = matrices.shape
     blocks = matrices.reshape(*outer, rows, columns // width, width)
     return np.ascontiguousarray(blocks.swapaxes(-3, -2)).ravel()

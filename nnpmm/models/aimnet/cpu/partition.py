@@ -1,4 +1,4 @@
-"""How members and atoms are shared out to threads."""
+"""Distribute members and atoms over threads."""
 
 from __future__ import annotations
 
@@ -7,59 +7,64 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Share", "divide"]
+__all__ = ["ThreadWork", "partition"]
 
-_BALANCED = 1.15  # longest share over the mean, up to which threads take whole networks
+_MAX_IMBALANCE = 1.15  # largest load over the mean, up to which threads evaluate whole networks
 
 
-class Share(NamedTuple):
-    """What one thread does.
+class ThreadWork(NamedTuple):
+    """The work of one thread.
 
     Attributes:
-        tasks: a member and first and last of its atoms, (t, 3).
-        touched: first and last of the atoms that are in any task, each once, (r, 2).
-        rows: first and last of the atoms for which it does what members share, (2,).
+        tasks: a member, and the range of its atoms, (t, 3).
+        atom_ranges: disjoint ranges of the atoms that are in any task, (r, 2).
+        rows: range of the atoms for which the thread calculates what all members share, (2,).
     """
 
     tasks: NDArray[np.int64]
-    touched: NDArray[np.int64]
+    atom_ranges: NDArray[np.int64]
     rows: NDArray[np.int64]
 
 
-def divide(
+def partition(
     n_members: int, n_geometries: int, n_atoms: int, n_threads: int
-) -> tuple[bool, list[Share]]:
-    """Share out the work of an evaluation.
+) -> tuple[bool, list[ThreadWork]]:
+    """Distribute the work of an evaluation.
 
-    A network's passes wait for all atoms of a geometry. Threads that have whole networks of whole
-    geometries wait for nobody; where these cannot be shared out evenly, atoms are.
+    A pass of a network needs the previous pass for all atoms of a geometry. Threads with whole
+    networks and geometries need not wait for each other. If these cannot be distributed evenly,
+    atoms are.
 
     Returns:
-        Whether every share is of whole networks, and the shares.
+        Whether every thread has whole networks, and the work of each thread.
     """
     rows = n_geometries * n_atoms
-    units = n_members * n_geometries
-    n_shares = min(n_threads, n_members * rows)
-    whole = -(-units // n_shares) * n_shares <= _BALANCED * units
-    step = n_atoms if whole else 1
-    ends = np.arange(n_shares + 1) * (n_members * rows // step) // n_shares * step
-    row_ends = np.arange(n_shares + 1) * rows // n_shares
-    shares = [
-        _share(int(ends[s]), int(ends[s + 1]), rows, row_ends[s : s + 2]) for s in range(n_shares)
+    n_networks = n_members * n_geometries
+    n_used = min(n_threads, n_members * rows)
+    whole_networks = -(-n_networks // n_used) * n_used <= _MAX_IMBALANCE * n_networks
+    step = n_atoms if whole_networks else 1
+    ends = np.arange(n_used + 1) * (n_members * rows // step) // n_used * step
+    row_ends = np.arange(n_used + 1) * rows // n_used
+    thread_work = [
+        _thread_work(int(ends[s]), int(ends[s + 1]), rows, row_ends[s : s + 2])
+        for s in range(n_used)
     ]
-    return whole, shares
+    return whole_networks, thread_work
 
 
-def _share(first: int, last: int, rows: int, own: NDArray[np.int64]) -> Share:
+def _thread_work(first: int, last: int, rows: int, shared_rows: NDArray[np.int64]) -> ThreadWork:
+    """Return the work on elements first to last of the flattened array (member, row)."""
     tasks = []
     while first < last:
         end = min(last, (first // rows + 1) * rows)
         tasks.append((first // rows, first % rows, end - first // rows * rows))
         first = end
-    covered: list[list[int]] = []
+    ranges: list[list[int]] = []
     for begin, end in sorted((begin, end) for _, begin, end in tasks):
-        if covered and begin <= covered[-1][1]:
-            covered[-1][1] = max(covered[-1][1], end)
+        if ranges and begin <= ranges[-1][1]:
+            ranges[-1][1] = max(ranges[-1][1], end)
         else:
-            covered.append([begin, end])
-    return Share(np.array(tasks, np.int64), np.array(covered, np.int64), own.astype(np.int64))
+            ranges.append([begin, end])
+    return ThreadWork(
+        np.array(tasks, np.int64), np.array(ranges, np.int64), shared_rows.astype(np.int64)
+    )

@@ -1,7 +1,7 @@
-"""Rows of numbers copied and added by loops.
+"""Copy and add rows of numbers by loops.
 
-numba would compile the error message of an assignment to a slice with every function that has one,
-which takes seconds.
+An assignment to a slice would be compiled together with its error message in every function that
+contains one, which takes seconds.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
 
 @inner(fastmath=_FAST)
 def add(x, y):
-    """Add to x the first numbers of y, which has as many or more."""
+    """Add the first elements of y to x; y may be longer."""
     for k in range(len(x)):
         x[k] += y[k]
 
 
 @inner()
 def copy(x, y):
-    """Write to x the first numbers of y, which has as many or more."""
+    """Copy the first elements of y to x; y may be longer."""
     for k in range(len(x)):
         x[k] = y[k]

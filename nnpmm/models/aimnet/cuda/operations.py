@@ -1,4 +1,4 @@
-"""One evaluation: from positions to energies and charges, and back to forces."""
+"""One evaluation: from positions to energies, charges and gradients."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from nnpmm.core.constants import EV_TO_KJ_PER_MOL
 from nnpmm.models.aimnet.cuda.basis import Basis, BasisFunctions
 from nnpmm.models.aimnet.cuda.charges import Coulomb, Shares, equilibrate, return_charges
 from nnpmm.models.aimnet.cuda.dispersion import PairDispersion
+from nnpmm.models.aimnet.cuda.inputs import PassInputs
 from nnpmm.models.aimnet.cuda.layers import Layers
 from nnpmm.models.aimnet.cuda.packing import HEADS, Model
-from nnpmm.models.aimnet.cuda.surroundings import Surroundings
 from nnpmm.models.aimnet.parameters import PASSES, AimnetParameters
 
 __all__ = ["Operations", "Results"]
@@ -25,9 +25,9 @@ class Results(NamedTuple):
     """Results of some geometries.
 
     Attributes:
-        energies: of the members, (k, m), kJ/mol, float64.
-        charges: of the members, (m, k, n), e.
-        gradient: by positions, (k, 3, n), per angstrom.
+        energies: energies of the members, (k, m), kJ/mol, float64.
+        charges: charges of the members, (m, k, n), e.
+        gradient: gradient by positions, (k, 3, n), per angstrom.
     """
 
     energies: Tensor
@@ -36,14 +36,14 @@ class Results(NamedTuple):
 
 
 class Operations:
-    """All that an evaluation does: fixed shapes, and nothing waits for the device.
+    """The operations of an evaluation, with fixed shapes and without synchronisation.
 
     Args:
         parameters: the ensemble.
         model: its networks for the atoms.
         symbols: chemical symbol of each atom.
         charge: total charge, e.
-        geometries: how many are evaluated together.
+        geometries: number of geometries that are evaluated together.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Operations:
         self._basis = BasisFunctions(parameters, n, geometries, like)
         self._coulomb = Coulomb(parameters, n, like)
         self._dispersion = PairDispersion(parameters.dispersion, species, like)
-        self._around = [Surroundings(model.combinations, self._shape) for _ in range(PASSES)]
-        self._around[0].own.copy_(like)
+        self._inputs = [PassInputs(model.combinations, self._shape) for _ in range(PASSES)]
+        self._inputs[0].own.copy_(like)
         self._layers = [Layers(layers, geometries * n) for layers in model.passes]
         self._no_charges = like.new_zeros(members, geometries, n)
-        # Heads come after the features, and zeros that fill up the columns after them.
+        # The columns of a pass are features, heads, and zeros as padding.
         self._first_head = n_radial * (features - 1)
         widths = [layers[-1].weight.shape[2] for layers in model.passes]
-        self._by_found = [like.new_zeros(members, geometries * n, width) for width in widths[:-1]]
+        self._by_outputs = [like.new_zeros(members, geometries * n, width) for width in widths[:-1]]
         self._seed = like.new_zeros(widths[-1])
         self._seed[0] = EV_TO_KJ_PER_MOL / members
 
@@ -80,8 +80,8 @@ class Operations:
 
         Args:
             positions: (k, n, 3), nm.
-            potentials: factors of the charges in what the gradient is of, (k, n), kJ/mol/e.
-            scale: factor of the energies in it, (1,).
+            potentials: factors of the charges in the differentiated sum, (k, n), kJ/mol/e.
+            scale: factor of the energies in this sum, (1,).
         """
         potentials, scale = (each.to(self._seed.dtype) for each in (potentials, scale))
         # A float32 position far from the origin has few digits left: shift before rounding.
@@ -106,24 +106,24 @@ class Operations:
         return Results(energies, charges, gradient)
 
     def _passes(self, basis: Basis) -> tuple[Tensor, Tensor, list[Shares]]:
-        """Return what the last pass gives, and charges, (m, k, n), with how they were shared."""
+        """Return the outputs of the last pass, the charges (m, k, n), and all passes' shares."""
         k, g, n, members, features = self._shape
-        first, charges, found_shares = self._first_head, self._no_charges, []
+        first, charges, all_shares = self._first_head, self._no_charges, []
         for p in range(PASSES - 1):
-            found = self._pass(p, basis)
-            heads = found[:, :, first : first + HEADS].view(members, k, n, HEADS)
+            outputs = self._pass(p, basis)
+            heads = outputs[:, :, first : first + HEADS].view(members, k, n, HEADS)
             charges, shares = equilibrate(charges + heads[..., 0], heads[..., 1], self._charge)
-            found_shares.append(shares)
-            change = found[:, :, :first].view(members, k, n, g, features - 1)
-            before, after = self._around[p].own, self._around[p + 1].own
+            all_shares.append(shares)
+            change = outputs[:, :, :first].view(members, k, n, g, features - 1)
+            before, after = self._inputs[p].own, self._inputs[p + 1].own
             torch.add(before[..., :-1], change.permute(1, 3, 2, 0, 4), out=after[..., :-1])
             after[..., -1] = charges.permute(1, 2, 0)[:, None]
-        return self._pass(PASSES - 1, basis), charges, found_shares
+        return self._pass(PASSES - 1, basis), charges, all_shares
 
     def _pass(self, p: int, basis: Basis) -> Tensor:
-        """Return what a pass gives, (m, k n, outputs), from the features that are its own."""
+        """Return the outputs of a pass, (m, k n, outputs)."""
         layers = self._layers[p]
-        self._around[p].collect(basis.functions, layers.inputs)
+        self._inputs[p].collect(basis.functions, layers.inputs)
         return layers.forward()
 
     def _back(
@@ -134,38 +134,40 @@ class Operations:
         Args:
             basis: as in the passes.
             by_charges: derivatives by the charges after the passes, (m, k, n).
-            shares: of the two passes that give charges.
+            shares: shares of the two passes that yield charges.
             scale: factor of the energies.
         """
         k, _, n, members, _ = self._shape
         by_functions = torch.empty_like(basis.functions)
-        by_found = (self._seed * scale).expand(members, k * n, -1)
+        by_outputs = (self._seed * scale).expand(members, k * n, -1)
         for p in reversed(range(PASSES)):
-            around, last = self._around[p], p == PASSES - 1
-            by_inputs = self._layers[p].backward(by_found)
-            around.return_derivatives(by_inputs, by_functions, add=not last)
+            inputs, last = self._inputs[p], p == PASSES - 1
+            by_inputs = self._layers[p].backward(by_outputs)
+            inputs.differentiate(by_inputs, by_functions, add=not last)
             if p > 0:
-                around.return_features(basis.functions)
-                if not last:  # the next pass needs the features as well
-                    around.by_own[..., :-1] += self._around[p + 1].by_own[..., :-1]
-                by_charges = by_charges + around.by_own[..., -1].sum(1).permute(2, 0, 1)
+                inputs.differentiate_features(basis.functions)
+                if not last:  # the features are part of those of the next pass
+                    inputs.by_own[..., :-1] += self._inputs[p + 1].by_own[..., :-1]
+                by_charges = by_charges + inputs.by_own[..., -1].sum(1).permute(2, 0, 1)
                 by_charges, by_weights = return_charges(by_charges, shares[p - 1])
-                by_found = self._collected(p - 1, around.by_own, by_charges, by_weights)
+                by_outputs = self._output_derivatives(p - 1, inputs.by_own, by_charges, by_weights)
         return by_functions
 
-    def _collected(self, p: int, by_own: Tensor, by_charges: Tensor, by_weights: Tensor) -> Tensor:
-        """Return derivatives by what pass p gave, (m, k n, outputs).
+    def _output_derivatives(
+        self, p: int, by_own: Tensor, by_charges: Tensor, by_weights: Tensor
+    ) -> Tensor:
+        """Return derivatives by the outputs of pass p, (m, k n, outputs).
 
         Args:
             p: the pass.
             by_own: derivatives by the features after it, (k, g, n, m, f).
-            by_charges: by the charges that it gave, (m, k, n).
-            by_weights: by their weights, likewise.
+            by_charges: derivatives by its charges, (m, k, n).
+            by_weights: derivatives by their weights, (m, k, n).
         """
         k, g, n, members, features = self._shape
-        first, by_found = self._first_head, self._by_found[p]
-        of_features = by_found[:, :, :first].view(members, k, n, g, features - 1)
+        first, by_outputs = self._first_head, self._by_outputs[p]
+        of_features = by_outputs[:, :, :first].view(members, k, n, g, features - 1)
         of_features.copy_(by_own[..., :-1].permute(3, 0, 2, 1, 4))
-        heads = by_found[:, :, first : first + HEADS].view(members, k, n, HEADS)
+        heads = by_outputs[:, :, first : first + HEADS].view(members, k, n, HEADS)
         heads[..., 0], heads[..., 1] = by_charges, by_weights
-        return by_found
+        return by_outputs

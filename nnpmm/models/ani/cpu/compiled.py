@@ -1,4 +1,4 @@
-"""The one compiled function that Python calls, kept on disk between processes."""
+"""The only compiled function that Python calls; its code is cached on disk."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from nnpmm.models.ani.cpu.symmetry import add_atom_forces, describe_atom, find_p
 from nnpmm.models.cpu.compilation import keep_on_disk, source_digest
 from nnpmm.models.cpu.neighbours import neighbours_of
 
-__all__ = ["evaluate_share"]
+__all__ = ["evaluate_blocks"]
 
 
 def _compile(source: str) -> Callable[..., Any]:
     @numba.njit(nogil=True, error_model="numpy")
-    def evaluate_share(
+    def evaluate_blocks(
         blocks,
         order,
         positions,
@@ -33,19 +33,19 @@ def _compile(source: str) -> Callable[..., Any]:
         energies,
         forces,
     ):
-        """Evaluate some of the atoms, all the way from neighbours to forces.
+        """Evaluate blocks of atoms, from neighbours to forces.
 
         Args:
             blocks: (b, 3): element, and first and last place in ``order`` of its atoms.
             order: atoms, counted through all geometries, sorted by element.
-            positions: (k n, 3), angstrom, float64; with listed neighbours the vectors to them.
+            positions: (k n, 3), angstrom, float64; with a neighbour list, its vectors.
             cells, constants, layout, networks: see their classes.
-            atom_scratch, network_scratch: room of this thread.
+            atom_scratch, network_scratch: buffers of this thread.
             with_forces: whether to compute forces.
             energies: (members, k), hartree, added to.
             forces: (k n, 3), hartree/angstrom, summed over members, added to.
         """
-        source  # noqa: B018  # numba's cache looks at closures, not at what other modules hold
+        source  # noqa: B018  # in the closure, see `source_digest`
         rows, gradient = network_scratch.rows, network_scratch.gradient
         frame, unsorted = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
         species, cutoff = constants.species, constants.radial_cutoff
@@ -57,7 +57,7 @@ def _compile(source: str) -> Callable[..., Any]:
                 i = order[first + row]
                 n = neighbours_of(i, positions, species, cells, cutoff, index, neighbours)
                 unsorted[row] = find_pattern(n, constants, atom_scratch)
-            # Atoms that see the same pairs of elements share a tile.
+            # Atoms with the same pairs of elements are in one tile, whose other columns are zero.
             by_pattern = np.argsort(unsorted[:count], kind="mergesort")
             rows[:count] = 0
             for row in range(count):
@@ -75,8 +75,8 @@ def _compile(source: str) -> Callable[..., Any]:
                     n = neighbours_of(i, positions, species, cells, cutoff, index, neighbours)
                     add_atom_forces(forces, i, gradient[row], n, constants, atom_scratch)
 
-    return evaluate_share
+    return evaluate_blocks
 
 
-evaluate_share = _compile(source_digest(Path(__file__).parent))
-keep_on_disk(evaluate_share)
+evaluate_blocks = _compile(source_digest(Path(__file__).parent))
+keep_on_disk(evaluate_blocks)

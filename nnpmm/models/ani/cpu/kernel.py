@@ -1,8 +1,7 @@
-"""The ``cpu`` backend: blocks of atoms of one element, shared out to threads.
+"""The ``cpu`` backend: blocks of atoms of one element, distributed over threads.
 
-Each thread takes a share of the atoms through the whole evaluation, from neighbours to forces, so
-that threads meet once, at the end. Memory does not grow with the symmetry functions of all atoms:
-only those of a block are kept.
+Each thread evaluates its blocks from neighbours to forces, so that threads are synchronised only
+once, at the end. The symmetry functions of only one block per thread are in memory.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
-from nnpmm.models.ani.cpu.compiled import evaluate_share
+from nnpmm.models.ani.cpu.compiled import evaluate_blocks
 from nnpmm.models.ani.cpu.networks import NetworkScratch
 from nnpmm.models.ani.cpu.packing import ColumnLayout, pack_networks
-from nnpmm.models.ani.cpu.shares import BLOCK, divide
+from nnpmm.models.ani.cpu.partition import BLOCK, partition
 from nnpmm.models.ani.cpu.symmetry import AtomScratch, Constants
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.cpu.neighbours import build_cells
@@ -30,8 +29,8 @@ _NM_TO_ANGSTROM = 10.0
 _BATCH_ATOMS = 4096  # evaluated together: bounds the memory of a long batch
 
 
-class _Room(NamedTuple):
-    """What one thread writes to."""
+class _Workspace(NamedTuple):
+    """The buffers of one thread."""
 
     atoms: AtomScratch
     networks: NetworkScratch
@@ -40,7 +39,7 @@ class _Room(NamedTuple):
 class CpuKernel:
     """ANI for a fixed composition on the CPU, in float32 or float64.
 
-    Results do not depend on when threads run: only on how many there are, in the last digits.
+    Results depend on the number of threads in the last digits, but not on their timing.
 
     Args:
         parameters: the ensemble.
@@ -68,15 +67,15 @@ class CpuKernel:
         widths = self._networks.widths
         self._n_weights = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)
         self._threads = thread_count(threads)
-        self._rooms = [
-            _Room(
+        self._workspaces = [
+            _Workspace(
                 AtomScratch.allocate(len(symbols), functions, dtype),
                 NetworkScratch.allocate(BLOCK, self._layout, self._networks, dtype),
             )
             for _ in range(self._threads)
         ]
-        self._shares: dict[int, tuple[NDArray[np.int64], list[NDArray[np.int64]]]] = {}
-        self._lock = threading.Lock()  # one evaluation at a time writes to the rooms
+        self._partitions: dict[int, tuple[NDArray[np.int64], list[NDArray[np.int64]]]] = {}
+        self._lock = threading.Lock()  # only one evaluation at a time may use the workspaces
 
     def evaluate(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
@@ -112,30 +111,30 @@ class CpuKernel:
         scaled_box = None if box is None else box * _NM_TO_ANGSTROM
         cells = build_cells(positions, scaled_box, self._cutoff)
         flat = positions.reshape(-1, 3)
-        order, shares = self._divided(n_geometries)
-        energies = np.zeros((len(shares), self._n_members, n_geometries))
-        forces = np.zeros((len(shares), *flat.shape))
+        order, blocks = self._partition(n_geometries)
+        energies = np.zeros((len(blocks), self._n_members, n_geometries))
+        forces = np.zeros((len(blocks), *flat.shape))
 
-        def work(share: int) -> None:
-            room = self._rooms[share]
-            evaluate_share(
-                shares[share], order, flat, cells, self._constants, self._layout, self._networks,
-                room.atoms, room.networks, with_forces, energies[share], forces[share],
+        def work(thread: int) -> None:
+            workspace = self._workspaces[thread]
+            evaluate_blocks(
+                blocks[thread], order, flat, cells, self._constants, self._layout, self._networks,
+                workspace.atoms, workspace.networks, with_forces, energies[thread], forces[thread],
             )  # fmt: skip
 
         with self._lock:
-            run_together(work, len(shares))
+            run_together(work, len(blocks))
         scale = HARTREE_TO_KJ_PER_MOL * _NM_TO_ANGSTROM / self._n_members
         return (
             HARTREE_TO_KJ_PER_MOL * energies.sum(axis=0),
             scale * forces.sum(axis=0).reshape(positions.shape),
         )
 
-    def _divided(self, n_geometries: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
-        if n_geometries not in self._shares:
-            if n_geometries > 1:  # keep the single geometry's and the last batch's
-                self._shares = {1: self._shares[1]} if 1 in self._shares else {}
-            self._shares[n_geometries] = divide(
+    def _partition(self, n_geometries: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+        if n_geometries not in self._partitions:
+            if n_geometries > 1:  # store those of a single geometry and of the last batch
+                self._partitions = {1: self._partitions[1]} if 1 in self._partitions else {}
+            self._partitions[n_geometries] = partition(
                 self._species, self._n_weights, n_geometries, self._threads
             )
-        return self._shares[n_geometries]
+        return self._partitions[n_geometries]

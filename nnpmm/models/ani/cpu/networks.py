@@ -1,8 +1,8 @@
-"""The element networks: forward, and back to the symmetry functions, one member at a time.
+"""The element networks: forward and backward passes, one member at a time.
 
 A member's weights of one element fit the second-level cache. Many columns of the symmetry functions
-are zero for whole groups of atoms: those of pairs of elements that none of them has nearby. A tile
-of rows takes the others alone, which changes nothing.
+are zero for all atoms of a tile, because none of them has neighbours of this pair of elements. A
+tile skips these columns, which does not change the result.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
 
 
 class NetworkScratch(NamedTuple):
-    """Room for a block of atoms of one element."""
+    """Buffers for a block of atoms of one element."""
 
     rows: NDArray[np.floating]  # (block, width): symmetry functions
     gradient: NDArray[np.floating]  # (block, width)
-    pattern: NDArray[np.int64]  # (block,): one bit for each pair of elements that a row has
+    pattern: NDArray[np.int64]  # (block,): one bit for each pair of elements among the neighbours
     active: NDArray[np.bool_]  # (tiles, panels): columns that are not zero
-    runs: NDArray[np.int64]  # (tiles, runs, 2): first and last of neighbouring active columns
+    runs: NDArray[np.int64]  # (tiles, runs, 2): first and last column of contiguous active panels
     n_runs: NDArray[np.int64]  # (tiles,)
     hidden: NDArray[np.floating]  # (layers - 1, block * widest)
     product: NDArray[np.floating]  # (block * widest,)
@@ -46,7 +46,7 @@ class NetworkScratch(NamedTuple):
     def allocate(
         cls, block: int, layout: ColumnLayout, networks: Networks, dtype: np.dtype
     ) -> NetworkScratch:
-        """Return room for ``block`` atoms."""
+        """Allocate buffers for ``block`` atoms."""
         n_layers = networks.widths.shape[1]
         widest = int(networks.widths[:, 1:].max())
         tiles, panels = -(-block // MAX_ROWS), layout.width // layout.panel
@@ -71,8 +71,8 @@ def apply_networks(e, rows, frame, energies, with_gradient, layout, networks, sc
         rows: number of atoms in the block; their symmetry functions are in the scratch space.
         frame: geometry that each atom belongs to.
         energies: (members, geometries), float64, hartree; added to.
-        with_gradient: whether to leave the sum over members of dE/d(symmetry functions) in the
-            scratch space. Columns that a tile lacks get none.
+        with_gradient: whether to write the sum over members of dE/d(symmetry functions) to the
+            scratch space. Inactive columns of a tile are not written.
     """
     _find_active(rows, layout, scratch)
     top = networks.widths.shape[1] - 2
@@ -89,7 +89,7 @@ def apply_networks(e, rows, frame, energies, with_gradient, layout, networks, sc
 
 @numba.njit(nogil=True, error_model="numpy")
 def _find_active(rows, layout, scratch):
-    """Mark each tile's panels that are not zero and join them into runs."""
+    """Mark each tile's panels that are not zero, and merge adjacent ones into runs."""
     panel, n_groups = layout.panel, len(layout.group_start) - 1
     for tile in range(-(-rows // MAX_ROWS)):
         pattern = 0
@@ -118,7 +118,7 @@ def _forward(e, m, rows, networks, scratch):
         depth, width = widths[layer], widths[layer + 1]
         start, hidden = networks.weight_start[e, m, layer], scratch.hidden[layer]
         if layer == 0:
-            _multiply_in(hidden, networks.forward, start, depth, width, rows, networks, scratch)
+            _multiply_first(hidden, networks.forward, start, depth, width, rows, networks, scratch)
         else:
             below, panel = scratch.hidden[layer - 1], networks.panel
             multiply_packed(hidden, below, networks.forward, start, depth, width, rows, panel)
@@ -131,7 +131,7 @@ def _backward(e, m, rows, networks, scratch):
     widths = networks.widths[e]
     top = len(widths) - 2
     start = networks.bias_start[e, m, top]
-    _begin_backward(scratch.hidden[top], networks.last, start, rows, widths[top + 1])
+    _differentiate_last(scratch.hidden[top], networks.last, start, rows, widths[top + 1])
     for layer in range(top, -1, -1):
         depth, width = widths[layer], widths[layer + 1]
         start, hidden = networks.weight_start[e, m, layer], scratch.hidden[layer]
@@ -140,12 +140,12 @@ def _backward(e, m, rows, networks, scratch):
             multiply_packed(product, hidden, networks.backward, start, width, depth, rows, panel)
             _chain(scratch.hidden[layer - 1], product, rows * depth)
         else:
-            _multiply_out(m > 0, hidden, start, depth, width, rows, networks, scratch)
+            _multiply_first_transposed(m > 0, hidden, start, depth, width, rows, networks, scratch)
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _multiply_in(c, packed, start, depth, width, rows, networks, scratch):
-    """Multiply the active columns of the symmetry functions with the first layer's weights."""
+def _multiply_first(c, packed, start, depth, width, rows, networks, scratch):
+    """Multiply the active columns of the symmetry functions by the first layer's weights."""
     a = scratch.rows.reshape(scratch.rows.size)
     for column in range(0, width, networks.panel):
         weights = start + column * depth
@@ -162,8 +162,8 @@ def _multiply_in(c, packed, start, depth, width, rows, networks, scratch):
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _multiply_out(add, a, start, depth, width, rows, networks, scratch):
-    """Multiply the first layer's gradient with its weights, into the active columns."""
+def _multiply_first_transposed(add, a, start, depth, width, rows, networks, scratch):
+    """Multiply the first layer's gradient by its weights, for the active columns."""
     c, panel = scratch.gradient.reshape(scratch.gradient.size), networks.panel
     for column in range(0, depth, panel):
         weights = start + column * width
@@ -188,7 +188,7 @@ def _activate(x, bias, start, rows, width):
             value = x[row * width + j] + bias[start + j]
             low = value if value < zero else zero
             curved = alpha * (exponential(low * inverse) - one)
-            # Written so that NaN stays NaN.
+            # In this form NaN stays NaN.
             x[row * width + j] = curved if value < zero else value
 
 
@@ -210,8 +210,8 @@ def _read_out(x, last, start, rows, width, bias, energies, frame):
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _begin_backward(x, last, start, rows, width):
-    """Replace the last hidden layer's values by dE/d(its sums)."""
+def _differentiate_last(x, last, start, rows, width):
+    """Replace the last hidden layer's values by dE/d(its inputs before activation)."""
     for row in range(rows):
         for j in range(width):
             x[row * width + j] = last[start + j] * _slope(x[row * width + j])
@@ -219,6 +219,6 @@ def _begin_backward(x, last, start, rows, width):
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def _chain(x, product, size):
-    """Replace a layer's values by dE/d(its sums), given dE/d(its values)."""
+    """Replace a layer's values by dE/d(its inputs before activation), given dE/d(its values)."""
     for j in range(size):
         x[j] = product[j] * _slope(x[j])

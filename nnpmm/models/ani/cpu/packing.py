@@ -1,4 +1,4 @@
-"""The networks' weights in the order in which the compiled loops read them."""
+"""Pack the networks' weights in the order in which the compiled loops read them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["ColumnLayout", "Networks", "pack_networks"]
 
 
 class ColumnLayout(NamedTuple):
-    """Where the symmetry functions stand in a row padded to whole panels.
+    """Columns of the symmetry functions in a row that is padded to whole panels.
 
     Attributes:
         panel: number of columns of a panel.
         width: columns of a row.
-        columns: place of each column of the parameters, (aev_length,).
+        columns: padded column of each column of the parameters, (aev_length,).
         pair_index: number of each pair of elements, (elements, elements).
         group_start: first column of each pair of elements by its number, with a last entry for the
-            end. These groups can be empty; the radial columns before them count as one that is not.
+            end. The columns of these groups may all be zero; the radial ones before them never are.
     """
 
     panel: int
@@ -57,12 +57,12 @@ class Networks(NamedTuple):
     Attributes:
         panel: number of columns of a panel.
         widths: padded number of inputs of each layer, (elements, layers).
-        forward, backward: weights in panels, one after the other.
-        weight_start: where a layer's weights begin in either, (elements, members, layers).
-        bias: biases of the hidden layers, one after the other.
-        bias_start: where a layer's begin, (elements, members, layers - 1).
-        last: weights of the last layer, which has one output, at ``bias_start`` too: it meets as
-            many columns as the last hidden layer has biases.
+        forward, backward: consecutive panels of weights, and of transposed weights.
+        weight_start: index of a layer's first weight in both, (elements, members, layers).
+        bias: consecutive biases of the hidden layers.
+        bias_start: index of a layer's first bias, (elements, members, layers - 1).
+        last: weights of the last layer, which has one output. They begin at ``bias_start`` of the
+            last hidden layer, because there are as many as this layer has biases.
         last_bias: (elements, members).
     """
 
@@ -78,7 +78,7 @@ class Networks(NamedTuple):
 
 
 def pack_networks(parameters: AniParameters, layout: ColumnLayout, dtype: np.dtype) -> Networks:
-    """Store all networks in the order in which they are read.
+    """Pack all networks in the order in which they are read.
 
     Raises:
         ValueError: the networks of different elements or members differ in depth.

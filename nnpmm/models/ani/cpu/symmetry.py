@@ -1,9 +1,9 @@
-"""Symmetry functions of one atom, and the way back from their gradient to its neighbours.
+"""Symmetry functions of one atom, and forces from the gradient with respect to them.
 
 Equations 3 and 4 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192, as in
 `nnpmm.models.ani.reference`. The angular function of a pair of neighbours factors into one part for
 the mean distance and one for the angle, so that ANI-2x's 32 columns of a pair need 8 + 4
-exponentials. These are taken for many pairs at once, to fill vector registers.
+exponentials. These are calculated for many pairs at once, to fill vector registers.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from nnpmm.models.cpu.neighbours import Neighbours
 
 __all__ = ["AtomScratch", "Constants", "add_atom_forces", "describe_atom", "find_pattern"]
 
-_CHUNK = 128  # pairs that are worked on together
-_COSINE_SCALE = 0.95  # keeps the angle's sine away from zero
+_CHUNK = 128  # pairs that are evaluated together
+_COSINE_SCALE = 0.95  # of ANI; it keeps the sine of the angle away from zero
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN must survive
 
 
 class Constants(NamedTuple):
-    """What the symmetry functions are made of, in the working precision.
+    """Parameters of the symmetry functions in the working precision.
 
-    The shifts are tuples: their lengths are then known to the compiler.
+    The shifts are tuples, because the compiler knows the length of a tuple.
     """
 
     radial_cutoff: Any
@@ -76,7 +76,7 @@ class Constants(NamedTuple):
 
 
 class AtomScratch(NamedTuple):
-    """Room for one atom's neighbours and a chunk of their pairs."""
+    """Buffers for one atom's neighbours and a chunk of their pairs."""
 
     neighbours: Neighbours
     cell_index: NDArray[np.int64]
@@ -99,7 +99,7 @@ class AtomScratch(NamedTuple):
 
     @classmethod
     def allocate(cls, capacity: int, functions: SymmetryFunctions, dtype: np.dtype) -> AtomScratch:
-        """Return room for up to ``capacity`` neighbours."""
+        """Allocate buffers for up to ``capacity`` neighbours."""
         n_radial, n_angle = len(functions.angular_shifts), len(functions.angle_shifts)
         return cls(
             neighbours=Neighbours.allocate(capacity, dtype),
@@ -128,7 +128,7 @@ def describe_atom(row, n, constants, scratch):
     """Add up one atom's symmetry functions.
 
     Args:
-        row: columns of this atom, zeros before.
+        row: columns of this atom, zeros on entry.
         n: number of neighbours in the scratch space.
     """
     neighbours = scratch.neighbours
@@ -334,7 +334,7 @@ def _differentiate_pairs(row, count, constants, scratch):
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def _add_pair_gradient(p, value, by_mean, by_cosine, scratch):
-    """Turn derivatives by mean distance and cosine into gradients on both neighbours.
+    """Convert derivatives by mean distance and cosine to gradients at both neighbours.
 
     The pair's energy is weight * value; cosine = 0.95 u_a . u_b, so that its derivative with
     respect to the vector to a is (0.95 u_b - cosine u_a) / r_a.
