@@ -66,7 +66,7 @@ def draw_pictures(analysis: Analysis) -> Pictures:
             plot_torsions(
                 [_torsion(analysis, label) for label in analysis.rotamers], xlabel=xlabel
             ),
-            "Rotatable bonds of the ligand along time, and the distribution of each angle.",
+            "Torsions of the ligand's rotatable bonds over time, and their distributions.",
         )
     shown = _shown_contacts(analysis)
     if shown:
@@ -109,7 +109,7 @@ def draw_comparison(comparison: Comparison) -> Pictures:
         found[f"difference-{kind}"] = (
             figure,
             f"{title}, {comparison.second.name} minus {comparison.first.name}, with two standard "
-            "errors. Those in color are significant.",
+            "errors. Significant ones are in colour.",
         )
     both = (comparison.first, comparison.second)
     if comparison.first.rotamers:
@@ -158,8 +158,8 @@ def _add_panels(
             panels.append(Panel(title, unit, series))
     if panels:
         caption = {
-            "series": "Series along time. Strong lines are running averages.",
-            "readings": "What the simulation logged.",
+            "series": "Time series. Strong lines are running averages.",
+            "readings": "Values from the log of the simulation.",
         }[source]
         found[name] = (plot_panels(panels, xlabel=xlabel), caption)
 
@@ -199,9 +199,9 @@ def _fluctuations(analysis: Analysis) -> tuple[Figure, str]:
     if len(factors) == len(labels) and np.isfinite(factors).any():
         crystal = np.sqrt(3 * factors / (8 * np.pi**2))
         series["from B factors"] = (crystal, np.full(len(crystal), np.nan))
-        caption += ", and what B factors of the structure say, (3 B / 8 π²)^(1/2)"
+        caption += ", and that from the B factors of the structure, (3 B / 8 π²)^(1/2)"
     touching = [q.name.split(", ")[0] for q in analysis.of_kind("contact") if _is_frequent(q)]
-    caption += ". Triangles are residues that touch the ligand." if touching else "."
+    caption += ". Triangles mark residues in contact with the ligand." if touching else "."
     return plot_fluctuations(labels, series, marked=touching), caption
 
 
@@ -246,7 +246,7 @@ def _contact_bars(shown: Sequence[Quantity]) -> tuple[Figure, str]:
         [KIND_COLORS[_kind(q)] for q in shown],
     )
     return figure, (
-        "Contacts of the ligand and how often they occur, with two standard errors; those below "
+        "Probabilities of the ligand's contacts, with two standard errors; those below "
         f"{100 * _SMALLEST:.0f} % are only in the table."
     )
 
@@ -278,7 +278,7 @@ def _contact_strips(
         breaks=ends[:-1],
     )
     joined = ", the trajectories one after the other" if len(tables) > 1 else ""
-    return figure, f"When each contact exists{joined}."
+    return figure, f"Contacts over time{joined}."
 
 
 def _network(analysis: Analysis, shown: Sequence[Quantity]) -> tuple[Figure, str]:
@@ -288,6 +288,6 @@ def _network(analysis: Analysis, shown: Sequence[Quantity]) -> tuple[Figure, str
     edges = [(_residue(q), _kind(q), q.average.value) for q in specific]
     name = str(analysis.replicas[0].facts["ligand"])
     return plot_contact_network(name, edges, KIND_COLORS), (
-        "The ligand and the residues that it interacts with: thicker lines for more frequent "
-        "contacts. Numbers are the probability of the most frequent kind."
+        "The ligand and the residues with which it interacts. More frequent contacts have thicker "
+        "lines; a number is the probability of the most frequent kind."
     )

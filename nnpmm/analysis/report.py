@@ -28,6 +28,10 @@ REPORT, DATA = "report.html", "analysis.json"
 _OBSERVATIONS = "observations"
 _NAMED = 3  # trajectories in the title
 _FEW = 10  # independent samples, below which an error is itself uncertain
+_OVER_TRAJECTORIES = (
+    "With several trajectories, the error is the larger of two: the one that follows from the "
+    "errors of the trajectories, and the one from the spread between them."
+)
 
 
 def write_report(folder: Path, found: Analysis | Comparison) -> Path:
@@ -137,7 +141,7 @@ def _summary(analysis: Analysis) -> str:
 
 def _notes(replicas: Sequence[Observations]) -> list[str]:
     notes = [
-        f"{r.name}: read {r.n_frames} frames only: {r.facts['problem']}."
+        f"{r.name}: only {r.n_frames} frames were read: {r.facts['problem']}."
         for r in replicas
         if r.facts["problem"]
     ]
@@ -182,8 +186,8 @@ def _add_viewer(page: Page, replica: Observations) -> None:
             view.positions,
             captions,
         ),
-        f"{replica.name}: the ligand (green) and the residues around it, aligned. Drag to turn, "
-        "scroll or pinch to zoom, arrow keys or the slider for the frames.",
+        f"{replica.name}: the ligand (green) and the residues around it, aligned. Drag to rotate, "
+        "scroll or pinch to zoom, use the slider or the arrow keys to step through the frames.",
     )
 
 
@@ -193,7 +197,7 @@ def _add_averages(
     several = any(len(q.replicas) > 1 for q in quantities)
     scale = 100 if percent else 1
     header = [name, "mean ± error", "unit", "independent samples"]
-    header += ["of each trajectory"] * several
+    header += ["each trajectory"] * several
     rows, values = [], []
     for q in quantities:
         a = q.average
@@ -224,8 +228,8 @@ def _add_spreads(page: Page, replicas: Sequence[Observations]) -> None:
     ]
     if rows:
         page.paragraph(
-            "Frames in which the networks of the ensemble agree least. Look at them first: there "
-            "the network is farthest from what it was trained on."
+            "In these frames the networks of the ensemble disagree most. Look at them first: they "
+            "are probably the farthest from the training data."
         )
         page.sortable_table(("trajectory", "frame", "time / ps", "spread / (kJ/mol)"), rows)
 
@@ -260,39 +264,40 @@ def _add_method(page: Page, analysis: Analysis) -> None:
 
 def _add_method_of_liquids(page: Page) -> None:
     page.paragraph(
-        "Radial distribution functions count pairs of atoms in different molecules, relative to "
-        "pairs without any order. A large system or a long trajectory is represented by some of "
-        "its atoms and frames, spread evenly. Neighbours are counted up to the first minimum "
-        "behind the first peak of the mean curve."
+        "Radial distribution functions count pairs of atoms in different molecules, relative to a "
+        "uniform distribution. Of a large system or a long trajectory, only evenly spaced atoms "
+        "and frames are used. Neighbours are counted up to the first minimum after the first peak "
+        "of the mean curve."
     )
     page.paragraph(
-        "An error is one standard error: of a series with its statistical inefficiency, of a "
-        "radial distribution function from ten blocks of the trajectory, of its peak and its "
-        "neighbours a jackknife over these. Of several trajectories it is the larger one of what "
-        "these give and of their spread. It does not include motions slower than a block."
+        "Errors are standard errors. That of a time series accounts for its statistical "
+        "inefficiency, that of a radial distribution function is from ten blocks of the "
+        f"trajectory, and those of its peak and neighbours are from a jackknife over these blocks. "
+        f"{_OVER_TRAJECTORIES} No error accounts for motions slower than a block."
     )
 
 
 def _add_method_of_solutes(page: Page, first: Observations) -> None:
     page.paragraph(
-        "Molecules are made whole and moved to one periodic image, then aligned on the "
-        f"receptor's backbone. Deviations are from {first.facts['reference']}; the ligand's heavy "
-        "atoms may exchange where they are chemically equivalent. Fluctuations are about the "
-        f"average structure. The first shell of water around {first.facts['water_group']} reaches "
-        f"{10 * SHELL:g} Å from a heavy atom."
+        "Molecules are made whole, moved to the same periodic image, and aligned on the "
+        f"receptor's backbone. Deviations are relative to {first.facts['reference']}; chemically "
+        "equivalent heavy atoms of the ligand may be exchanged. Fluctuations are relative to the "
+        f"average structure. The first shell of water around {first.facts['water_group']} extends "
+        f"to {10 * SHELL:g} Å from a heavy atom."
     )
     page.paragraph(
-        "An error is one standard error, with the statistical inefficiency of the series; that of "
-        "a probability is the standard deviation of its beta distribution, that of a fluctuation a "
-        "jackknife over ten blocks. Of several trajectories it is the larger one of what these "
-        f"give and of their spread. With fewer than {_FEW} independent samples the error is itself "
-        "uncertain, and motions slower than the trajectory are not seen at all."
+        "Errors are standard errors that account for the statistical inefficiency of the series. "
+        "That of a probability is the standard deviation of its beta distribution, and that of a "
+        f"fluctuation is from a jackknife over ten blocks. {_OVER_TRAJECTORIES} With fewer than "
+        f"{_FEW} independent samples, the error itself is uncertain. No error accounts for motions "
+        "slower than the trajectory."
     )
     page.paragraph(
-        "Contacts are geometric: hydrogen bonds with H···A below 2.5 Å and an angle above 120° "
-        "(Baker and Hubbard), hydrophobic and ionic contacts below 4.5 Å, stacked rings below "
+        "Contacts are geometric: hydrogen bonds with H···A below 2.5 Å and an angle above "
+        "120° (Baker and Hubbard), hydrophobic and ionic contacts below 4.5 Å, stacked rings below "
         "5.5 Å (6.5 Å edge to face), contacts between heavy atoms below 4 Å. Rotamers are the "
-        "basins of the distribution; a transition is an arrival in the core of another one."
+        "basins of the distribution; a transition is counted when the core of another basin is "
+        "reached."
     )
 
 
@@ -303,17 +308,17 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
     known = [d for d in comparison.differences if d.significant is not None]
     count = sum(bool(d.significant) for d in known)
     page.paragraph(
-        f"{count} of {len(known)} differences are significant. A difference counts if it is larger "
-        "than two standard errors and its p value, adjusted for all differences of its kind "
-        f"(Holm), is below {LEVEL:g}. Where none is seen, the difference and two standard errors "
-        "say how large it may still be."
+        f"{count} of {len(known)} differences are significant. A difference is significant if it "
+        "is larger than two standard errors and its p value, adjusted for all differences of its "
+        f"kind (Holm), is below {LEVEL:g}. Otherwise, the difference and two standard errors show "
+        "how large it may still be."
     )
     single = [s.name for s in (comparison.first, comparison.second) if len(s.replicas) == 1]
     if single:
         page.paragraph(
-            f"There is only one trajectory of {' and of '.join(single)}. Its errors know nothing "
-            "of motions that are slower than it: differences may be those of two trajectories of "
-            "one system. Independent replicas separate the two.",
+            f"There is only one trajectory of {' and of '.join(single)}. Its errors do not account "
+            "for slower motions, so that two trajectories of one system could differ as much. Only "
+            "independent replicas can rule this out.",
             note=True,
         )
     for note in _notes([*comparison.first.replicas, *comparison.second.replicas]):

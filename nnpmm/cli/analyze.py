@@ -154,9 +154,9 @@ def _print_analysis(analysis: Analysis) -> None:
 
     for replica in analysis.replicas:
         if replica.facts["problem"]:
+            problem = replica.facts["problem"]
             typer.echo(
-                f"{replica.name}: read {replica.n_frames} frames only: {replica.facts['problem']}",
-                err=True,
+                f"{replica.name}: only {replica.n_frames} frames were read: {problem}", err=True
             )
     for q in [*analysis.of_kind("overall"), *analysis.of_kind("shell")]:
         print_result(f"{q.name:<30} {with_error(q.average.value, q.average.error)} {q.unit}")

@@ -39,7 +39,7 @@ _COLUMNS = (
     "population_percent",
     "population_spread_percent",
 )
-_MOST_FRAMES = 50
+_MAX_FRAMES = 50  # conformers in the viewer
 
 _Array = NDArray[np.float64]
 
@@ -48,8 +48,8 @@ def write_results(directory: Path, result: ConformerResult) -> None:
     """Write geometries, tables, the picture and the report of a search.
 
     Args:
-        directory: to write to.
-        result: of the search.
+        directory: output folder.
+        result: result of the search.
 
     Raises:
         UnwritableError: a file cannot be written.
@@ -69,8 +69,8 @@ def conformer_figure(result: ConformerResult, positions: _Array) -> Figure:
     """Return the picture of an ensemble.
 
     Args:
-        result: of the search.
-        positions: nm, (k, n, 3), superimposed.
+        result: result of the search.
+        positions: superimposed positions, (k, n, 3), nm.
     """
     ensemble, molecule = result.ensemble, result.ensemble.molecule
     drawn = [a.GetIdx() for a in molecule.GetAtoms() if a.GetAtomicNum() > 1 or _is_polar(a)]
@@ -114,7 +114,7 @@ def conformer_rows(result: ConformerResult) -> list[tuple[str, ...]]:
 
 
 def superimposed(result: ConformerResult) -> _Array:
-    """Return the conformers on top of each other at their largest rigid part, (k, n, 3), nm."""
+    """Return the conformers superimposed at their largest rigid part, (k, n, 3), nm."""
     molecule = result.ensemble.molecule
     copy = with_conformers(molecule, result.ensemble.positions)
     rdMolAlign.AlignMolConformers(copy, atomIds=_largest_rigid_part(molecule))
@@ -230,25 +230,29 @@ def _page(result: ConformerResult, figure: Figure, positions: _Array) -> Page:
     page.cards(cards)
     page.figure(
         figure,
-        "a: energies above the lowest conformer, with the standard deviation over the networks. "
-        f"b: populations at {settings.temperature:g} K, with the same. c: the lowest conformers "
-        "superimposed at their largest rigid part, the lowest in front.",
+        "a: energies relative to the lowest conformer. "
+        f"b: populations at {settings.temperature:g} K. Both with the standard deviation over the "
+        "networks. c: the lowest conformers superimposed at their largest rigid part, the lowest "
+        "in front.",
     )
     page.sortable_table(_HEADER, conformer_rows(result), long=True)
     page.paragraph(
-        "Energies in kcal/mol above the lowest, populations in percent. Copies: how many equal "
-        "forms (mirror images, exchanged equal atoms) a conformer stands for, relative to the one "
-        "with the fewest."
+        "Energies are in kcal/mol relative to the lowest, populations in percent. A spread is the "
+        "standard deviation over the networks. Copies: the number of equivalent forms (mirror "
+        "images, permutations of equivalent atoms) that a conformer represents, relative to the "
+        "conformer with the fewest."
     )
-    page.element(_viewer(result, positions), "Drag to turn; step through the conformers.")
+    page.element(
+        _viewer(result, positions), "Drag to rotate; use the slider to step through the conformers."
+    )
     page.heading("How it was calculated")
     for text in result.methods:
         page.paragraph(f"{text[0].upper()}{text[1:]}.")
     page.table(("geometries", "number"), [(k, str(v)) for k, v in result.counts.items()])
     page.paragraph(
-        f"nnpmm {__version__}. Generators: {', '.join(settings.generators)}. Conformers closer "
-        f"than {settings.rmsd:g} nm (RMSD of heavy atoms and polar hydrogens, with symmetry) are "
-        "one."
+        f"nnpmm {__version__}. Generators: {', '.join(settings.generators)}. Conformers within "
+        f"an RMSD of {settings.rmsd:g} nm (heavy atoms and polar hydrogens, with symmetry) count "
+        "as one."
     )
     return page
 
@@ -259,7 +263,7 @@ def _window(result: ConformerResult) -> str:
 
 def _viewer(result: ConformerResult, positions: _Array) -> str:
     molecule = result.ensemble.molecule
-    rows = conformer_rows(result)[:_MOST_FRAMES]
+    rows = conformer_rows(result)[:_MAX_FRAMES]
     captions = [f"conformer {r[0]}: {r[1]} kcal/mol, {r[5]} %" for r in rows]
     return viewer_html(
         "conformers",

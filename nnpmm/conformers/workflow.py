@@ -154,17 +154,19 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
     potential: BatchPotential = network
     name, field = Path(settings.model).name, force_field_of(molecule)
     window = f"{settings.screen_window:g} kJ/mol"
-    first = f"geometries relaxed with {field}, those within {window} go to the network"
+    first = (
+        f"geometries were relaxed with {field}; those within {window} were passed to the network"
+    )
     methods = [
-        "no force field describes all atoms, so all geometries go to the network"
+        "no force field describes all atoms, so the network received all geometries"
         if field is None
         else first,
-        f"relaxed together with {name} by BFGS, to forces below {FORCE_TOLERANCE:g} kJ/mol/nm",
+        f"{name} relaxed them with BFGS until forces were below {FORCE_TOLERANCE:g} kJ/mol/nm",
     ]
     if parameters is not None:
         potential = SumPotential(network, (bind_implicit_water(molecule, parameters),))
         methods.append(
-            f"implicit water: generalised Born (OBC2) and surface area, charges: "
+            "implicit water: generalised Born (OBC2) and surface area with the charges of "
             f"{parameters.provider}"
         )
     charges = None if parameters is None else parameters.charges.tolist()
@@ -186,8 +188,8 @@ def _relaxed_pose(search: _Search) -> RelaxedPose:
     width, constant = settings.restraint_width, settings.restraint_constant
     search.report("pose", 0, 1)
     search.methods.append(
-        f"pose relaxed within a flat-bottomed restraint: heavy atoms move freely by {width:g} nm, "
-        f"beyond that against {constant:g} kJ/mol/nm^2"
+        f"the pose was relaxed with a flat-bottomed restraint: heavy atoms move freely up to "
+        f"{width:g} nm; beyond that, the force constant is {constant:g} kJ/mol/nm^2"
     )
 
     def relaxed() -> dict[str, _Array]:
@@ -325,7 +327,7 @@ def _corrections(search: _Search, positions: _Array) -> _Array:
             "are no minima, and their free energies are too low or too high"
         )
     search.methods.append(
-        "populations from free energies: quantum harmonic vibrations (the softest raised to 100 "
-        "1/cm) and a classical rigid rotor"
+        "populations are from free energies of quantum harmonic vibrations (frequencies below 100 "
+        "1/cm are raised to it) and a classical rigid rotor"
     )
     return np.asarray(correction)

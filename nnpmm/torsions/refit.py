@@ -150,7 +150,8 @@ def _write_results(folder: Path, result: RefitResult) -> None:
     page = Page(f"Refitted torsions of {_smiles(result)}")
     bonds = result.scan.scan.bonds
     page.drawing(
-        depict_bond(result.scan.molecule, bonds), "Bonds with new terms, 0-based atom numbers."
+        depict_bond(result.scan.molecule, bonds),
+        "The bonds with new terms, with 0-based atom numbers.",
     )
     rows = [
         (bond.name, f"{before / KJ_PER_KCAL:.2f}", f"{after / KJ_PER_KCAL:.2f}")
@@ -175,13 +176,16 @@ def _write_results(folder: Path, result: RefitResult) -> None:
         )
         save_figure(figure, folder / f"bond-{bond.name}")
         page.heading(bond.name)
-        page.figure(figure, "Each potential relaxed at the same angles, its lowest energy at zero.")
+        page.figure(
+            figure,
+            "Each potential is relaxed at the same angles; energies are relative to its minimum.",
+        )
     page.heading("New terms")
     page.table(("torsions", "periodicity", "phase / degrees", "k / (kcal/mol)"), _terms(result))
     page.paragraph(
         f"nnpmm {__version__}. Force field: {result.refit.parameters.provider}. Each term acts on "
-        "all torsions that the molecule's symmetry makes equal. Conformers come from distance "
-        "geometry; their torsions are fixed while each potential relaxes everything else."
+        "all torsions that are equivalent by symmetry. Conformers are from distance geometry. "
+        "Their torsions are fixed while all other coordinates relax in each potential."
     )
     write_atomically(folder / "report.html", page.text())
 

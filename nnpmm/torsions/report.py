@@ -43,15 +43,15 @@ __all__ = [
 ]
 
 _FORCE_FIELD, _REFERENCE = "force field", "reference"
-_REPORTED_HYSTERESIS = 1.0  # kJ/mol, from which on a caption mentions it
+_REPORTED_HYSTERESIS = 1.0  # kJ/mol; smaller values are not in the caption
 
 
 def write_results(directory: Path, result: ScanResult) -> None:
     """Write tables, pictures, geometries and the report of a scan.
 
     Args:
-        directory: to write to.
-        result: of the scan.
+        directory: output folder.
+        result: result of the scan.
 
     Raises:
         UnwritableError: a file cannot be written.
@@ -68,7 +68,7 @@ def bond_errors(result: ScanResult, place: int) -> dict[str, ProfileErrors]:
     """Return the differences of a bond's profiles from the reference, or else from the network.
 
     Args:
-        result: of a scan.
+        result: result of a scan.
         place: index of the bond.
     """
     base = _base(result, place)
@@ -80,9 +80,9 @@ def bond_errors(result: ScanResult, place: int) -> dict[str, ProfileErrors]:
 
 
 def flagged_bonds(result: ScanResult) -> list[tuple[RotatableBond, float]]:
-    """Return the bonds for whose rotamers force field and network disagree.
+    """Return the bonds with a rotamer whose energies by force field and network disagree.
 
-    Each with the largest difference at a rotamer, kJ/mol, if that is more than `FLAGGED`.
+    Each has the largest difference at a rotamer, kJ/mol, which is more than `FLAGGED`.
     """
     if _FORCE_FIELD not in result.profiles:
         return []
@@ -215,21 +215,22 @@ def _page(result: ScanResult) -> Page:
     page = Page(f"Torsion profiles of {smiles}")
     for bond, error in flagged_bonds(result):
         page.paragraph(
-            f"{bond.name}: force field and {result.network} rate a rotamer differently by "
-            f"{error / KJ_PER_KCAL:.1f} kcal/mol. Do not trust the force field with this torsion.",
+            f"{bond.name}: the energies of a rotamer by force field and {result.network} differ by "
+            f"{error / KJ_PER_KCAL:.1f} kcal/mol. Do not trust the force field for this torsion.",
             note=True,
         )
     page.drawing(
         depict_bond(result.molecule, result.scan.bonds),
-        "The bonds that are scanned, with 0-based atom numbers.",
+        "The scanned bonds, with 0-based atom numbers.",
     )
     page.table(
         ("bond", "profile", "against", "RMSE", "mean abs.", "barrier", "rotamer"), _rows(result)
     )
     page.paragraph(
-        "In kcal/mol. RMSE and mean absolute difference over all angles, without their mean; "
-        "barrier: highest above lowest point, less that of the other profile; rotamer: largest "
-        "difference at a rotamer of either, both lowest energies at zero."
+        "All values are in kcal/mol. RMSE and mean absolute difference: over all angles, after the "
+        "mean difference is subtracted. Barrier: difference of the barriers, highest minus lowest "
+        "energy. Rotamer: largest difference at a rotamer of either profile, with both minima at "
+        "zero."
     )
     for place, bond in enumerate(result.scan.bonds):
         page.heading(bond.name)
@@ -255,11 +256,11 @@ def _rows(result: ScanResult) -> list[tuple[str, ...]]:
 def _caption(result: ScanResult, place: int) -> str:
     hysteresis = float(result.scan.hysteresis[place].max())
     if hysteresis < _REPORTED_HYSTERESIS:
-        return "Energies relative to the lowest of each potential."
+        return "Energies are relative to the minimum of each potential."
     return (
-        "Energies relative to the lowest of each potential. The scans with increasing and with "
-        f"decreasing angle differ by up to {hysteresis / KJ_PER_KCAL:.1f} kcal/mol: other parts of "
-        "the molecule change with this torsion. The lower energy is shown."
+        "Energies are relative to the minimum of each potential. The scans with increasing and "
+        f"with decreasing angle differ by up to {hysteresis / KJ_PER_KCAL:.1f} kcal/mol: other "
+        "parts of the molecule change with this torsion. The lower energy is shown."
     )
 
 
@@ -278,11 +279,11 @@ def _rotamer_rows(result: ScanResult, place: int) -> list[tuple[str, ...]]:
 def _add_method(page: Page, result: ScanResult) -> None:
     spacing = result.scan.angles[1] - result.scan.angles[0]
     page.paragraph(
-        f"nnpmm {__version__}. {result.network}: each torsion is rotated through the full circle "
-        f"in steps of {spacing:g} degrees, with increasing and with decreasing angle, while all "
-        "else relaxes; the lower energy is kept, and its geometry is tried at neighbouring angles. "
-        "The angle is fixed exactly. Other potentials are "
-        f"relaxed from the geometries of {result.network}."
+        f"nnpmm {__version__}. With {result.network}, each torsion is rotated through the full "
+        f"circle in steps of {spacing:g} degrees, with increasing and with decreasing angle, while "
+        "all other coordinates relax. The geometry with the lower energy is used, and is also "
+        "tried at neighbouring angles. The torsion is fixed exactly. With other potentials, the "
+        f"geometries of {result.network} are relaxed."
     )
     if result.parameters is not None:
         page.paragraph(f"Force field: {result.parameters.provider}.")

@@ -63,7 +63,7 @@ def test_the_page_needs_nothing_else(folder):
     [
         "ligand RMSD in the site", "receptor RMSD", "waters in the first shell",
         "Rotatable bonds", "Contacts of the ligand", "Fluctuations of the receptor",
-        "networks of the ensemble agree least", "temperature", "How it was calculated",
+        "networks of the ensemble disagree most", "temperature", "How it was calculated",
         "mean angle",
     ],
 )  # fmt: skip

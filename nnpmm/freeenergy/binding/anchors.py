@@ -281,6 +281,6 @@ def _evidence(
         return (text,)
     return (
         text,
-        "the ligand turns in its site: the ladder has to restrain it to one pose, and equivalent "
+        "the ligand rotates in its site: the ladder has to restrain it to one pose, and equivalent "
         "poses that it reaches without a restraint do not count as a symmetry number",
     )

@@ -29,7 +29,7 @@ from nnpmm.freeenergy.binding.result import (
 from nnpmm.freeenergy.binding.settings import BindingSettings
 from nnpmm.freeenergy.binding.site import Solute, heavy_atoms
 from nnpmm.freeenergy.estimators import Estimate, thermal_energy
-from nnpmm.freeenergy.legs import LegResult, add_leg, convergence_warning
+from nnpmm.freeenergy.legs import ESTIMATES, LegResult, add_leg, convergence_warning
 from nnpmm.plots import plot_time_series
 from nnpmm.plots.page import Page
 from nnpmm.structures import MMSystem
@@ -112,9 +112,9 @@ def _add_values(page: Page, settings: BindingSettings, result: BindingResult) ->
     rows.append(["sum", *totals, *([_text(result.difference)] if result.difference else [])])
     page.table(header, rows)
     page.paragraph(
-        "complex: the interactions of the bound ligand are gained, and the restraint is given up; "
-        "restraint: of the decoupled ligand at 1 M; solvent: the interactions with water are given "
-        f"up; symmetry: {settings.symmetry_number} equivalent poses that were not sampled."
+        "complex: the interactions of the bound ligand are switched on and the restraint is "
+        "released; restraint: the decoupled ligand at 1 M is restrained; solvent: the interactions "
+        f"with water are switched off; symmetry: symmetry number {settings.symmetry_number}."
     )
 
 
@@ -150,24 +150,27 @@ def _add_restraint(
             )
         ],
     )
-    page.figure(_anchor_figure(mm, solute, pilot), "The ligand, atoms around it, and the anchors.")
+    page.figure(
+        _anchor_figure(mm, solute, pilot), "The ligand, surrounding atoms, and the anchors."
+    )
     page.figure(
         plot_coordinates(restraint, choice.coordinates, kt),
-        "Coordinates of the restraint in the short run without it. The line is the reference, the "
-        "band what the springs alone would allow (one standard deviation).",
+        "Coordinates of the restraint in the short run without it. The line is the reference "
+        "value; the band is one standard deviation of a coordinate under the restraint alone.",
     )
     times = settings.pilot.interval * np.arange(1, len(pilot.displacements) + 1)
     page.figure(
         plot_time_series(
             times, {"": pilot.displacements}, ylabel="displacement of the ligand's centre / nm"
         ),
-        f"How far the ligand moved in its site; {settings.restraint.site_radius:g} nm are allowed.",
+        "Displacement of the ligand's centre in its site; "
+        f"{settings.restraint.site_radius:g} nm is allowed.",
     )
     exact = release_free_energy(restraint, settings.temperature)
     stiff = stiff_release_free_energy(restraint, settings.temperature)
     page.paragraph(
-        f"Release of the decoupled ligand into 1 M: {exact:.2f} kJ/mol by numerical integration, "
-        f"which is used; {stiff:.2f} kJ/mol by the formula for stiff springs."
+        f"Free energy of the decoupled ligand's release to 1 M: {exact:.2f} kJ/mol by numerical "
+        f"integration, which is used; {stiff:.2f} kJ/mol by the formula for stiff springs."
     )
 
 
@@ -214,7 +217,7 @@ def _add_restraint_energies(
             kt,
         ),
         f"Energy of the restraint. Its mean for the decoupled ligand is {found:.2f} ± {error:.2f} "
-        f"kT; integration gives {expected:.2f} kT.",
+        f"kT; numerical integration gives {expected:.2f} kT.",
     )
 
 
@@ -222,17 +225,15 @@ def _add_method(page: Page, settings: BindingSettings) -> None:
     both = len(settings.potentials) == 2
     joint = both and settings.route == "joint"
     lifting = (
-        "At both ends of each ladder the inside of the ligand goes from the force field to the "
-        "network. "
+        "At both ends of each ladder, the ligand's intramolecular energy changes from that of the "
+        "force field to that of the network. "
     )
     page.paragraph(
         "A restraint of one distance, two angles and three torsions between receptor and ligand is "
-        "switched on in the complex; then the ligand's interactions with everything else are "
-        "scaled away, first the charges, then Lennard-Jones with a soft core, while its inside "
-        "keeps its full energy. The same is done with the ligand alone in water, without a "
-        "restraint. "
-        f"{lifting if joint else ''}The states exchange replicas; MBAR gives the free energies. "
-        "Errors are the larger of MBAR's error and the spread of the repeats."
+        "switched on in the complex. Then the ligand's interactions with its surroundings are "
+        "switched off, first the charges and then Lennard-Jones with a soft core; its "
+        "intramolecular energy is not scaled. The same is done with the ligand alone in water, "
+        f"without a restraint. {lifting if joint else ''}{ESTIMATES}"
     )
     rows = [
         ("program", f"nnpmm {__version__}"),

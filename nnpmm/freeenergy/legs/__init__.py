@@ -8,7 +8,13 @@ from nnpmm.freeenergy.legs.folder import (
     leg_directory,
 )
 from nnpmm.freeenergy.legs.repeats import Announce, Ladder, sample_repeats, write_energies
-from nnpmm.freeenergy.legs.report import add_leg, convergence_warning, depict, text_in_kcal
+from nnpmm.freeenergy.legs.report import (
+    ESTIMATES,
+    add_leg,
+    convergence_warning,
+    depict,
+    text_in_kcal,
+)
 from nnpmm.freeenergy.legs.result import (
     JointValues,
     LegResult,
@@ -43,6 +49,7 @@ from nnpmm.freeenergy.legs.settings import (
 
 __all__ = [
     "BOX",
+    "ESTIMATES",
     "INSIDE",
     "POTENTIALS",
     "Announce",

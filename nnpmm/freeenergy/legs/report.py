@@ -14,8 +14,13 @@ from nnpmm.freeenergy.overlap import MIN_OVERLAP, weakest_link
 from nnpmm.plots import plot_convergence, plot_ladder, plot_matrix, plot_overlap
 from nnpmm.plots.page import Page
 
-__all__ = ["add_leg", "convergence_warning", "depict", "text_in_kcal"]
+__all__ = ["ESTIMATES", "add_leg", "convergence_warning", "depict", "text_in_kcal"]
 
+#: How the free energies of all reports are estimated.
+ESTIMATES = (
+    "Replicas are exchanged between states, and MBAR gives the free energies. Errors are the "
+    "larger of MBAR's error and the spread of the repeats."
+)
 # ps for each state; reports call results of shorter sampling not converged. Torsions of small
 # molecules and the shells of water around them relax in tens to hundreds of ps. The values of
 # FreeSolv are from 5 ns for each state (Mobley and Guthrie, J. Comput. Aided Mol. Des. 2014, 28,
@@ -24,12 +29,12 @@ _CONVERGED_TIME = 500.0
 
 
 def convergence_warning(times: LegTimes) -> str | None:
-    """Return a sentence if the sampling is too short for a value that may be quoted, else None."""
+    """Return a sentence if the sampling is too short for a published value, else None."""
     if times.time >= _CONVERGED_TIME:
         return None
     return (
-        f"Not converged: {times.time:g} ps for each state, a value to be quoted needs "
-        f"{_CONVERGED_TIME:g} ps or more and independent repeats."
+        f"Not converged: {times.time:g} ps for each state. A value for publication needs at least "
+        f"{_CONVERGED_TIME:g} ps and independent repeats."
     )
 
 
@@ -53,8 +58,8 @@ def add_leg(page: Page, leg: LegResult, quantity: str, *, sign: int = -1) -> Non
     """Add the pictures of one leg: ladder, overlap, convergence and mixing.
 
     Args:
-        page: to add to.
-        leg: the result of the leg.
+        page: page of the report.
+        leg: result of the leg.
         quantity: name of the free energy.
         sign: -1 if this is the free energy from the last to the first state, 1 if it is that from
             the first to the last.
@@ -66,14 +71,15 @@ def add_leg(page: Page, leg: LegResult, quantity: str, *, sign: int = -1) -> Non
     )
     page.figure(
         plot_ladder(free.delta, free.error, names=names),
-        "Free energy along the ladder, from its first state. Bands and bars are two standard "
-        "errors.",
+        "Free energy along the ladder, relative to the first state. Bands and bars are two "
+        "standard errors.",
     )
     weakest, (first, second) = weakest_link(free.overlap, free.samples)
     page.figure(
         plot_overlap(free.overlap, names=names),
-        f"Overlap of the states. It is least between {names[first]} and {names[second]}, where two "
-        f"groups of states overlap by {weakest:.2f}; {MIN_OVERLAP:g} is needed.",
+        f"Overlap of the states. The weakest link is between {names[first]} and {names[second]}: "
+        f"the groups of states on its two sides overlap by {weakest:.2f}. At least {MIN_OVERLAP:g} "
+        "is needed.",
     )
     series = leg.convergence
     page.figure(
@@ -82,7 +88,7 @@ def add_leg(page: Page, leg: LegResult, quantity: str, *, sign: int = -1) -> Non
             *(sign * series.backward, series.backward_error),
             ylabel=f"{quantity} / (kJ/mol)",
         ),
-        f"{quantity.capitalize()} from the first and from the last part of the samples.",
+        f"{quantity.capitalize()} from increasing parts of the samples, from their start and end.",
     )
     if not np.ptp(samples.replicas, axis=0).any():  # independent windows exchange no replicas
         return
@@ -92,5 +98,5 @@ def add_leg(page: Page, leg: LegResult, quantity: str, *, sign: int = -1) -> Non
             *(mixing,), rows=names, columns=names, xlabel="to state", ylabel="from state",
             value="probability", limits=(0.0, float(np.max(mixing))),
         ),
-        "How replicas move between states in one iteration.",
+        "Probabilities of transitions of replicas between states in one iteration.",
     )  # fmt: skip

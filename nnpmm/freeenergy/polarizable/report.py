@@ -7,7 +7,7 @@ from pathlib import Path
 from nnpmm._version import __version__
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.estimators import Estimate
-from nnpmm.freeenergy.legs import add_leg, convergence_warning, text_in_kcal
+from nnpmm.freeenergy.legs import ESTIMATES, add_leg, convergence_warning, text_in_kcal
 from nnpmm.freeenergy.polarizable.result import PolarizableResult
 from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
 from nnpmm.plots.page import Page
@@ -63,12 +63,11 @@ def _values(estimate: Estimate) -> tuple[str, str]:
 def _add_method(page: Page, settings: AmoebaSolvationSettings, result: PolarizableResult) -> None:
     ladder = settings.ladder
     page.paragraph(
-        "What multipoles and induced dipoles of solute and solvent do to each other is scaled to "
-        "zero, then their buffered 14-7 pairs with a soft core, while the inside of the solute "
-        "keeps its full energy; so the last state is the molecule in vacuum next to pure solvent. "
-        "The states of each of the two ladders exchange replicas; MBAR gives their free energies, "
-        "whose sum is the value. Errors are the larger of MBAR's error and the spread of the "
-        "repeats."
+        "The interactions of the multipoles and induced dipoles of the solute with those of the "
+        "solvent are switched off in a first ladder of states, and the buffered 14-7 interactions, "
+        "with a soft core, in a second one. The intramolecular energy of the solute is not scaled, "
+        "so the last state is the molecule in vacuum and pure solvent. The result is the sum of "
+        f"both free energies. {ESTIMATES}"
     )
     page.table(
         ("", ""),

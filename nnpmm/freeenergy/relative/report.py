@@ -10,6 +10,7 @@ from nnpmm._version import __version__
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.legs import (
+    ESTIMATES,
     PotentialName,
     add_leg,
     convergence_warning,
@@ -31,9 +32,8 @@ _LADDERS = {
 }
 _METHOD = (
     "Both ligands are in one box of water, one in the site and one far from the protein. In the "
-    "last state they have changed places (alchemical transfer). The inside of a ligand, including "
-    "the network, does not change. The states exchange replicas; MBAR gives the free "
-    "energies. Errors are the larger of MBAR's error and the spread of the repeats."
+    "last state they have exchanged positions (alchemical transfer). The intramolecular energy of "
+    f"a ligand, including that of the network, does not change. {ESTIMATES}"
 )
 
 
@@ -121,7 +121,7 @@ def _add_edges(page: Page, settings: RelativeSettings, result: NetworkResult) ->
     for (first, second), reason in result.failures.items():
         page.paragraph(f"{first} and {second} failed: {reason}", note=True)
     if result.failures:
-        page.paragraph("Without these pairs no value of a ligand is calculated.")
+        page.paragraph("Without these pairs, no values of single ligands are calculated.")
 
 
 def _add_ligands(
@@ -139,7 +139,7 @@ def _add_ligands(
     page.table(("ligand", "kcal/mol", "measured"), rows)
     known = [name for name in fit.names if name in measured]
     mean = "with the mean of the measured values" if known else "with the mean zero"
-    page.paragraph(f"Weighted least squares of all pairs, {mean}.")
+    page.paragraph(f"From a weighted least-squares fit to all pairs, {mean}.")
     closures = result.closures[potential]
     if closures:
         page.table(
@@ -169,7 +169,7 @@ def _add_ligands(
         figure = plot_parity(
             {"": pairs}, xlabel="measured / (kcal/mol)", ylabel="calculated / (kcal/mol)"
         )
-        page.figure(figure, "Calculated against measured binding free energies.")
+        page.figure(figure, "Calculated and measured binding free energies.")
 
 
 def _add_method(page: Page, settings: RelativeSettings, more: list[tuple[str, str]]) -> None:

@@ -12,7 +12,7 @@ from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.finite_size import FiniteSizeCorrection
-from nnpmm.freeenergy.legs import add_leg, convergence_warning, depict, text_in_kcal
+from nnpmm.freeenergy.legs import ESTIMATES, add_leg, convergence_warning, depict, text_in_kcal
 from nnpmm.freeenergy.solvation.result import SolvationResult, shifted
 from nnpmm.freeenergy.solvation.settings import SolvationSettings
 from nnpmm.plots.page import Page
@@ -91,11 +91,11 @@ def _add_finite_size(page: Page, result: SolvationResult, found: FiniteSizeCorre
     ]
     page.table(("", "kcal/mol", "kJ/mol"), [*raw, *terms])
     page.paragraph(
-        "The solute is charged, so that its free energy depends on the size of the box and on the "
-        "zero of the potential. The values are corrected for the box (Rocklin et al., J. Chem. "
-        f"Phys. 2013, 139, 184103). Their zero of the potential is {found.zero_of_potential}: they "
-        "may be compared with values of the same convention; those of pairs of opposite ions, and "
-        "differences between solutes of one charge, with any."
+        "The solute is charged, so its free energy depends on the size of the box and on the zero "
+        "of the potential. The values are corrected for the box (Rocklin et al., J. Chem. Phys. "
+        f"2013, 139, 184103). Their zero of the potential is {found.zero_of_potential}. Compare "
+        "them only with values of the same convention. Sums over opposite ions and differences "
+        "between solutes of equal charge do not depend on the convention."
     )
 
 
@@ -129,21 +129,21 @@ def _add_method(
 
 def _method(settings: SolvationSettings) -> str:
     decoupling = (
-        "The solute's interactions with the solvent are scaled away, first the charges, then "
-        "Lennard-Jones with a soft core, while its inside keeps its full energy; so the last state "
-        "is the molecule in vacuum next to pure solvent. "
+        "The solute's interactions with the solvent are switched off, first the charges and then "
+        "Lennard-Jones with a soft core. Its intramolecular energy is not scaled, so the last "
+        "state is the molecule in vacuum and pure solvent. "
     )
-    lifting = "the inside of the solute goes from the force field to the network, "
+    lifting = (
+        "the solute's intramolecular energy changes from that of the force field to that of the "
+        "network, "
+    )
     routes = {
-        "joint": decoupling + f"At both ends {lifting}in the same ladder. ",
+        "joint": decoupling + f"At both ends, {lifting}in the same ladder. ",
         "separate": decoupling + "Each potential has its own ladder. ",
-        "reweighting": f"{decoupling}At both ends the network's value follows from the samples of "
+        "reweighting": f"{decoupling}At both ends, the network's value follows from the samples of "
         "the force field by exponential averaging. ",
         "correction": f"In the solvent and in vacuum {lifting}so that the difference of the two "
         "potentials is known without either value. ",
     }
     route = routes[settings.route] if len(settings.potentials) == 2 else decoupling
-    return (
-        f"{route}The states exchange replicas; MBAR gives the free energies. Errors are the larger "
-        "of MBAR's error and the spread of the repeats."
-    )
+    return route + ESTIMATES

@@ -51,7 +51,7 @@ def report_tables(reports: Reports, beads: Collection[int] = ()) -> list[Table]:
         reports: of the groups.
         beads: numbers of beads of the solutes.
     """
-    table = Table(title="kcal/mol; errors in units of their prediction, 1 if right", **_NARROW)
+    table = Table(title="kcal/mol; errors: rms over predicted error, ideally 1", **_NARROW)
     table.add_column("samples")
     for name in ("n", *_HEADERS, "errors"):
         table.add_column(name, justify="right")

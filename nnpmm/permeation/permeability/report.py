@@ -72,5 +72,5 @@ def permeability_figure(title: str, profile: PermeationProfile) -> Figure:
     resistance.set_ylim(bottom=0.0)
     style.dress(energy, ylabel="free energy / (kJ/mol)", title=title)
     style.dress(diffusion, ylabel="diffusivity / ($10^{-5}$ cm$^2$/s)")
-    style.dress(resistance, xlabel="height / nm", ylabel="part of the resistance / nm$^{-1}$")
+    style.dress(resistance, xlabel="height / nm", ylabel="fraction of resistance / nm$^{-1}$")
     return figure

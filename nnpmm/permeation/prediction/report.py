@@ -25,9 +25,9 @@ from nnpmm.permeation.prediction.predictor import Prediction
 __all__ = ["predictions_table", "remarks", "write_reports"]
 
 _ERRORS = (
-    "errors: one standard deviation, (model^2 + mapping^2)^(1/2); model: of the network and the "
-    f"finite trajectories; mapping: of beads in place of a molecule, {MAPPING_ERROR:.2f} kcal/mol "
-    "(rms in octanol/water), none where beads were given"
+    "errors: standard deviations, (model^2 + mapping^2)^(1/2); model: from the network and the "
+    "finite trajectories; mapping: from the representation of a molecule by beads, "
+    f"{MAPPING_ERROR:.2f} kcal/mol (rms in octanol/water), none if the beads were given"
 )
 
 
