@@ -73,7 +73,7 @@ def ligand_in_water(settings: BindingSettings, mm: MMSystem) -> MMSystem:
     """Return the ligand of a complex in a box of the complex's water.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         mm: the complex.
 
     Raises:

@@ -113,7 +113,7 @@ def complex_leg(
     restraint is known in every state. A ligand that leaves its site ends sampling.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         mm: the complex.
         pilot: the short run with its restraint.
         solute: receptor and ligand.
@@ -143,7 +143,7 @@ def solvent_leg(settings: BindingSettings, box: MMSystem, ladder: LadderName) ->
     """Return a ladder of the ligand in water.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         box: the ligand in its water.
         ladder: its name.
 

@@ -69,7 +69,7 @@ def run_pilot(
     """Run the complex without a restraint and choose anchors, or read the stored result.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         mm: the complex.
         solute: receptor and ligand.
         path: of the file.

@@ -66,11 +66,11 @@ def write_report(
 
     Args:
         path: HTML file to write.
-        settings: of the calculation.
+        settings: settings of the calculation.
         mm: the complex.
         solute: receptor and ligand.
         pilot: the short run with the restraint.
-        result: of the calculation.
+        result: result of the calculation.
 
     Raises:
         UnwritableError: the file cannot be written.

@@ -82,7 +82,7 @@ def evaluate(settings: BindingSettings, directory: Path, pilot: Pilot) -> Bindin
     """Return the binding free energies from what has been sampled.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: that holds its ladders.
         pilot: with the restraint.
 

@@ -37,7 +37,7 @@ def compressed_box(
     """Compress a loose box to a liquid by its force field, once; store it in the folder.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: of the calculation.
         loose: the box, packed loosely.
         time: of the compression, ps.

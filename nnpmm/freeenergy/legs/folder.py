@@ -44,7 +44,7 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
     for a molecule that is refused, does not block it.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: that exists.
         resume: whether to continue the calculation in it.
 
@@ -116,7 +116,7 @@ def fingerprint(settings: SamplingSettings, *about: str) -> str:
     """Return a fingerprint of all settings that must not change when a leg is resumed.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         about: further properties of the leg, such as its potential.
     """
     of_ladders = {

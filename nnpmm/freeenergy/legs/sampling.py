@@ -88,7 +88,7 @@ def create_leg_system(
     The atoms of a hybrid System have masses that allow the time step.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         mm: with the atoms of the ligand.
         potential: describes the internal energy of the ligand; with ``"both"`` the global parameter
             ``lambda_nnp`` goes from the force field (0) to the network (1).
@@ -136,7 +136,7 @@ def require_network(settings: SamplingSettings) -> None:
     """Check that the network, if requested, is known, before anything takes time.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
 
     Raises:
         ModelError: no family of networks recognizes its name.
@@ -149,7 +149,7 @@ def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:
     """Check that the network, if requested, supports the charge of a molecule.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         charge: of the molecule, e, not zero.
 
     Raises:
@@ -181,7 +181,7 @@ def sample_leg(
     After a tenth of the iterations, states that overlap too little are reported in a warning.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         times: how long its states are equilibrated and sampled.
         leg: to sample. Its System is changed: it gets force groups, and a barostat if it has a box.
         directory: of this leg.

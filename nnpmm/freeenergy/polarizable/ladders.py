@@ -126,7 +126,7 @@ def create_leg(settings: AmoebaSolvationSettings, box: MMSystem, stage: Stage) -
     """Return one of the two ladders.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         box: from `load_box`.
         stage: which interaction it scales.
 

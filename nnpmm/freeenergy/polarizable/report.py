@@ -25,8 +25,8 @@ def write_report(path: Path, settings: AmoebaSolvationSettings, result: Polariza
 
     Args:
         path: HTML file to write.
-        settings: of the calculation.
-        result: of the calculation.
+        settings: settings of the calculation.
+        result: result of the calculation.
 
     Raises:
         UnwritableError: the file cannot be written.

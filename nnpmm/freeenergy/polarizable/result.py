@@ -70,7 +70,7 @@ def evaluate(
     """Return the solvation free energies from what has been sampled.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: that holds its ladders.
         box: the solute in its solvent.
 

@@ -28,7 +28,7 @@ def prepare_box(
     A box that is built is compressed with the force field once, and stored in the folder.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: of the calculation.
         report: called with the time of the compression that is done, and the total, ps.
 

@@ -79,7 +79,7 @@ def build_box(settings: RelativeSettings) -> TransferBox:
     """Build the box of the first edge of the settings.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
 
     Raises:
         RegionError: the ligands have different charges, or charges that the network does not know.

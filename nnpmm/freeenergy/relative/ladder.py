@@ -31,8 +31,8 @@ def create_transfer_leg(settings: RelativeSettings, box: TransferBox, ladder: La
     """Return a ladder from the first ligand in the site to the second.
 
     Args:
-        settings: of the calculation.
-        box: of the pair.
+        settings: settings of the calculation.
+        box: the box of the pair.
         ladder: one of those that `RelativeSettings.ladders` names.
 
     Raises:

@@ -44,9 +44,9 @@ def write_edge_report(
 
     Args:
         path: HTML file to write.
-        settings: of the calculation.
-        box: of the pair.
-        result: of the calculation.
+        settings: settings of the calculation.
+        box: the box of the pair.
+        result: result of the calculation.
 
     Raises:
         UnwritableError: the file cannot be written.
@@ -76,8 +76,8 @@ def write_network_report(path: Path, settings: RelativeSettings, result: Network
 
     Args:
         path: HTML file to write.
-        settings: of the calculation.
-        result: of the calculation.
+        settings: settings of the calculation.
+        result: result of the calculation.
 
     Raises:
         UnwritableError: the file cannot be written.

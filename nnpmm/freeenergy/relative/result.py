@@ -112,7 +112,7 @@ def evaluate_edge(settings: RelativeSettings, directory: Path) -> EdgeResult:
     """Return the relative free energy of the first edge of the settings from what was sampled.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: that holds the ladders of this edge.
 
     Raises:
@@ -162,7 +162,7 @@ def evaluate_network(
     """Return the combined result of the edges of a network.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         edges: results of the successful edges.
         failures: reasons of all others, by the names of their ligands.
     """

@@ -79,7 +79,7 @@ def run_edge(
     """Calculate the relative binding free energy of the first pair of the settings.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: of the pair, created if necessary.
         resume: continue the calculation in that folder. Its settings must be the same, except for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
@@ -125,7 +125,7 @@ def run_network(
     A pair that fails does not stop the others.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: output folder, created if necessary.
         resume: continue the calculation; see `run_edge`. Pairs may have been added.
         cluster: where pairs run as jobs of a campaign; one after the other in this process if None.

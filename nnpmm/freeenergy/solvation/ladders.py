@@ -40,7 +40,7 @@ def create_leg(settings: SolvationSettings, box: MMSystem, ladder: LadderName) -
     """Return one of the ladders that `SolvationSettings.ladders` names.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         box: the solvated solute; for the ladder in vacuum, the solute alone.
         ladder: its name.
 

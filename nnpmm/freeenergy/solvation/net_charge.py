@@ -68,7 +68,7 @@ def correct_for_box(
     """Return the finite-size correction of the solvation free energy; None for a neutral solute.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         prepared: the solute in its solvent.
         volumes: of the box at full interaction, nm^3.
 

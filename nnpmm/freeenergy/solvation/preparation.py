@@ -56,7 +56,7 @@ def prepare(
     """Return the solute in its solvent, the same for every ladder and repeat.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: of the calculation, which stores the box of another solvent than water.
         compressing: called with the time of the compression of such a box that is done, and the
             total, ps.

@@ -41,10 +41,10 @@ def write_report(
 
     Args:
         path: HTML file to write.
-        settings: of the calculation.
+        settings: settings of the calculation.
         molecule: the solute.
         sources: where the force-field parameters come from.
-        result: of the calculation.
+        result: result of the calculation.
 
     Raises:
         UnwritableError: the file cannot be written.

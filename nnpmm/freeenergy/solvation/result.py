@@ -86,7 +86,7 @@ def evaluate(settings: SolvationSettings, directory: Path, prepared: Prepared) -
     """Return the solvation free energies from what has been sampled.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: that holds its ladders.
         prepared: the solute in its solvent.
 

@@ -73,7 +73,7 @@ def solvated_solute(
     folder.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: of the calculation.
         molecule: the solute, from `nnpmm.structures.read_molecule`.
         parameters: of its atoms.

@@ -81,7 +81,7 @@ def window_job(
     """Sample one state of one ladder.
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         ladder: its name.
         repeat: counted from 0; it is not used, but makes the job another one.
         state: index of the state.

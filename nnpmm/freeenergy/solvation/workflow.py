@@ -55,7 +55,7 @@ def run_solvation(
         report.html             the same to read, with pictures
 
     Args:
-        settings: of the calculation.
+        settings: settings of the calculation.
         directory: output folder, created if necessary.
         resume: continue the calculation in that folder. Its settings must be the same, except for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
