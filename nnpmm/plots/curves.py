@@ -178,7 +178,7 @@ def plot_learning_curve(
     if len(kept_epochs):
         rows = np.atleast_2d(np.asarray(validation, dtype=np.float64))
         kept = [row[epoch - 1] for row, epoch in zip(rows, kept_epochs, strict=True)]
-        axes.plot(list(kept_epochs), kept, "x", color=BLACK, markersize=5, zorder=3, label="kept")
+        axes.plot(list(kept_epochs), kept, "x", color=BLACK, markersize=5, zorder=3, label="best")
     axes.set_yscale("log")
     axes.grid(axis="y", which="both", color=LIGHT_GREY, linewidth=0.4)
     dress(axes, xlabel="epoch", ylabel=ylabel, title=title)

@@ -58,7 +58,7 @@ def viewer_html(
     script = resources.files("nnpmm.plots").joinpath("viewer.js").read_text(encoding="utf-8")
     name = html.escape(identifier, quote=True)
     return (
-        f'<div class="viewer" id="{name}"><canvas aria-label="molecule, turns with the mouse">'
+        f'<div class="viewer" id="{name}"><canvas aria-label="molecule, drag to rotate">'
         '</canvas><div class="controls"><button type="button">▶ play</button>'
         '<input type="range" min="0" value="0" step="1" aria-label="frame"><output></output></div>'
         f"</div><script>{script}\nnnpmmViewer(document.getElementById({json.dumps(identifier)}), "
