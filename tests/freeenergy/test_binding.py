@@ -147,7 +147,7 @@ def test_the_restraint_of_the_decoupled_ligand_has_its_known_energy(finished, fi
 
 
 @pytest.mark.slow
-def test_the_report_tells_what_it_is_worth(finished):
+def test_the_report_warns_that_it_is_not_converged(finished):
     folder, _, _, _ = finished
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 3 + 4 + 5

@@ -186,7 +186,7 @@ def test_weights_of_the_network_rise_to_one(weights):
 
 
 @pytest.mark.slow
-def test_the_report_needs_no_network_and_says_what_it_is_worth(finished):
+def test_the_report_is_self_contained_and_warns_if_not_converged(finished):
     folder, _, _ = finished
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 8

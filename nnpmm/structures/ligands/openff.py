@@ -19,7 +19,7 @@ _INSTALL = "conda install -c conda-forge openff-toolkit"
 
 
 def is_installed() -> bool:
-    """Say whether the OpenFF toolkit can be imported."""
+    """Return whether the OpenFF toolkit can be imported."""
     if importlib.util.find_spec("openff") is None:
         return False
     return importlib.util.find_spec("openff.toolkit") is not None
