@@ -283,12 +283,12 @@ def stage_times(
     """Return median ms of processor time of the backend cpu's stages."""
     kernel = CpuKernel(parameters, molecule.symbols, charge, "single", 1)
     kernel.evaluate(molecule.positions)
-    memory, flat = kernel._prepared(molecule.positions[None])
+    buffers, flat = kernel._list_neighbours(molecule.positions[None])
     samples: dict[str, list[float]] = {name: [] for name in STAGES}
     for _ in range(rounds):
         for number, name in enumerate(STAGES):
             start = time.process_time()
-            kernel._stages(memory, flat, number, number + 1, with_gradient=True)
+            kernel._run_stages(buffers, flat, number, number + 1, with_gradient=True)
             samples[name].append(1000 * (time.process_time() - start))
     return {name: float(np.median(values)) for name, values in samples.items()}
 
