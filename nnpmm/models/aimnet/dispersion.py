@@ -7,13 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from nnpmm.core.constants import BOHR_IN_NM, HARTREE_TO_KJ_PER_MOL
-from nnpmm.models.aimnet.parameters import Dispersion
+from nnpmm.models.aimnet.parameters import LEAST_DISPERSION_WEIGHT, Dispersion
 
 __all__ = ["DispersionModule"]
 
 _BOHR_IN_ANGSTROM = 10 * BOHR_IN_NM
-#: Below this weight of all pairs of reference systems the published model sets C6 to zero.
-_LEAST_WEIGHT = 1e-5
 
 
 class DispersionModule(nn.Module):
@@ -53,7 +51,7 @@ class DispersionModule(nn.Module):
         self.weighting = tables.weighting
         self.to_bohr = 1 / _BOHR_IN_ANGSTROM
         self.hartree = HARTREE_TO_KJ_PER_MOL
-        self.least_weight = _LEAST_WEIGHT
+        self.least_weight = LEAST_DISPERSION_WEIGHT
 
     def forward(self, distances: Tensor) -> Tensor:
         """Return the energy, kJ/mol, a float64 scalar.

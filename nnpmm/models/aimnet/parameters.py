@@ -15,10 +15,21 @@ from numpy.typing import NDArray
 from nnpmm.models.ani.parameters import Layer
 from nnpmm.models.ensemble import rows_of_members
 
-__all__ = ["PASSES", "AimnetParameters", "Dispersion", "Network"]
+__all__ = [
+    "LEAST_CHARGE_WEIGHT",
+    "LEAST_DISPERSION_WEIGHT",
+    "PASSES",
+    "AimnetParameters",
+    "Dispersion",
+    "Network",
+]
 
 #: Message-passing iterations of every AIMNet2 network; the first sees no charges yet.
 PASSES = 3
+#: Added to the sum of the weights by which the missing charge is distributed, as published.
+LEAST_CHARGE_WEIGHT = 1e-6
+#: Below this weight of all pairs of reference systems, the published model sets C6 to zero.
+LEAST_DISPERSION_WEIGHT = 1e-5
 _DISPERSION_CONSTANTS = ("s6", "s8", "a1", "a2", "counting", "weighting")
 _DISPERSION_TABLES = ("covalent_radii", "radii", "reference_coordination", "c6")
 _CONSTANTS = ("cutoff", "eta", "shifts", "coulomb_cutoff")

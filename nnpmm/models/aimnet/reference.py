@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
 from nnpmm.models.aimnet.dispersion import DispersionModule
-from nnpmm.models.aimnet.parameters import AimnetParameters
+from nnpmm.models.aimnet.parameters import LEAST_CHARGE_WEIGHT, AimnetParameters
 from nnpmm.models.ani.autograd import differentiate
 from nnpmm.models.ani.parameters import Layer
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
@@ -25,8 +25,6 @@ from nnpmm.models.threads import threads_for
 __all__ = ["AimnetModule", "ReferenceKernel"]
 
 _NM_TO_ANGSTROM = 10.0
-#: Added to the sum of the weights by which the missing charge is shared out.
-_LEAST_WEIGHT = 1e-6
 
 
 class _Perceptron(nn.Module):
@@ -98,7 +96,7 @@ class AimnetModule(nn.Module):
         self.to_angstrom = _NM_TO_ANGSTROM
         self.ev = EV_TO_KJ_PER_MOL
         self.coulomb = COULOMB_CONSTANT * _NM_TO_ANGSTROM
-        self.least_weight = _LEAST_WEIGHT
+        self.least_weight = LEAST_CHARGE_WEIGHT
 
         def stacked(arrays: list[NDArray[np.float32]]) -> Tensor:
             return torch.from_numpy(np.stack(arrays))

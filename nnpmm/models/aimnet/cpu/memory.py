@@ -14,7 +14,7 @@ from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
 from nnpmm.models.aimnet.cpu.contraction import FEATURES
 from nnpmm.models.aimnet.cpu.long_range import DispersionTables
 from nnpmm.models.aimnet.cpu.packing import HEADS, Networks
-from nnpmm.models.aimnet.parameters import PASSES, AimnetParameters
+from nnpmm.models.aimnet.parameters import LEAST_CHARGE_WEIGHT, PASSES, AimnetParameters
 from nnpmm.models.cpu.neighbours import Neighbours
 from nnpmm.models.cpu.packing import aligned
 
@@ -25,8 +25,6 @@ BLOCK = 96
 _NM_TO_ANGSTROM = 10.0
 _LINES = 8  # temporary values for all atoms of a geometry
 _COMPONENTS = 4  # of the basis: a scalar and a vector
-#: Added to the sum of the weights by which the missing charge is distributed.
-_LEAST_WEIGHT = 1e-6
 
 
 class Constants(NamedTuple):
@@ -56,7 +54,7 @@ class Constants(NamedTuple):
             number(COULOMB_CONSTANT * _NM_TO_ANGSTROM),
             number(EV_TO_KJ_PER_MOL),
             float(charge),
-            _LEAST_WEIGHT,
+            LEAST_CHARGE_WEIGHT,
         )
 
 

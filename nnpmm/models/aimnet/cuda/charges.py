@@ -8,41 +8,39 @@ import torch
 from torch import Tensor
 
 from nnpmm.core.constants import COULOMB_CONSTANT
-from nnpmm.models.aimnet.parameters import AimnetParameters
+from nnpmm.models.aimnet.parameters import LEAST_CHARGE_WEIGHT, AimnetParameters
 
-__all__ = ["Coulomb", "Shares", "equilibrate", "return_charges"]
+__all__ = ["Coulomb", "Shares", "differentiate_charges", "equilibrate"]
 
 _NM_TO_ANGSTROM = 10.0
-#: Added to the sum of the weights by which the missing charge is shared out.
-_LEAST_WEIGHT = 1e-6
-_NEAREST = 1e-6  # distance from the Coulomb cutoff, as a fraction of it, as published
+_EDGE = 1e-6  # least distance from the Coulomb cutoff, as a fraction of it, as published
 
 
 class Shares(NamedTuple):
-    """Of the missing charge, and their derivatives by the weights, but for the common part."""
+    """Fractions of the missing charge, and their derivatives at a constant sum of the weights."""
 
     shares: Tensor
     slopes: Tensor
 
 
 def equilibrate(raw: Tensor, weights: Tensor, total_charge: float) -> tuple[Tensor, Shares]:
-    """Return charges (m, k, n) to which what is missing has been added, by the squared weights."""
+    """Return charges (m, k, n) with the missing charge, distributed by the squared weights."""
     squares = weights * weights
-    per_weight = (squares.sum(2, keepdim=True) + _LEAST_WEIGHT).reciprocal()
+    per_weight = (squares.sum(2, keepdim=True) + LEAST_CHARGE_WEIGHT).reciprocal()
     rest = total_charge - raw.sum(2, keepdim=True)
     shares = squares * per_weight
     slopes = weights * (2 * rest * per_weight)
     return torch.addcmul(raw, shares, rest), Shares(shares, slopes)
 
 
-def return_charges(by_charges: Tensor, shares: Shares) -> tuple[Tensor, Tensor]:
+def differentiate_charges(by_charges: Tensor, shares: Shares) -> tuple[Tensor, Tensor]:
     """Return derivatives by the charges before `equilibrate`, and by the weights, (m, k, n)."""
-    left = by_charges - (by_charges * shares.shares).sum(2, keepdim=True)
-    return left, left * shares.slopes
+    raw = by_charges - (by_charges * shares.shares).sum(2, keepdim=True)
+    return raw, raw * shares.slopes
 
 
 class Coulomb:
-    """Energy of two unit charges, less what the networks cover.
+    """Long-range energy of two unit charges, without the short-range part of the networks.
 
     Args:
         parameters: its cutoff.
@@ -58,11 +56,11 @@ class Coulomb:
 
     def __call__(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Return energies, kJ/mol, and their derivatives, (k, n, n), from distances in angstrom."""
-        x = (distances / self._cutoff).clamp(max=1 - _NEAREST)
+        x = (distances / self._cutoff).clamp(max=1 - _EDGE)
         part = (1 - x * x).reciprocal()
         within = torch.exp(1 - part)
         alone = self._constant / distances
         energies = torch.addcmul(alone, within, alone, value=-1)
-        # Of x / r nothing is left within the cutoff but a constant; beyond, the factor is zero.
+        # Within the cutoff, x / r is a constant; beyond it, the factor is zero.
         slopes = torch.addcdiv(within * part * part * self._slope, energies, distances, value=-1)
         return energies, slopes

@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 
 from nnpmm.core.constants import BOHR_IN_NM, HARTREE_TO_KJ_PER_MOL
-from nnpmm.models.aimnet.parameters import Dispersion
+from nnpmm.models.aimnet.parameters import LEAST_DISPERSION_WEIGHT, Dispersion
 
 __all__ = ["PairDispersion"]
 
 _BOHR = 10 * BOHR_IN_NM  # angstrom
-#: Below this weight of all pairs of reference systems the published model sets C6 to zero.
-_LEAST_WEIGHT = 1e-5
 _SMALLEST = 1e-9  # of an atom's weights: far below it C6 is zero
 _NEVER = -1e5  # an exponent
 
@@ -73,7 +71,7 @@ class PairDispersion:
         weights = torch.addcmul(self._own, offsets, offsets, value=-self._weighting).exp()
         total = weights.sum(2, keepdim=True)
         of_pairs = total * total.transpose(1, 2)
-        per_total = torch.threshold(of_pairs, _LEAST_WEIGHT, math.inf).reciprocal()
+        per_total = torch.threshold(of_pairs, LEAST_DISPERSION_WEIGHT, math.inf).reciprocal()
         weighted = weights @ self._c6
         c6 = weighted @ weights.transpose(1, 2)
         # Damped powers, sixth and eighth.

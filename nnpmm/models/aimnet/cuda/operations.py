@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
 from nnpmm.models.aimnet.cuda.basis import Basis, BasisFunctions
-from nnpmm.models.aimnet.cuda.charges import Coulomb, Shares, equilibrate, return_charges
+from nnpmm.models.aimnet.cuda.charges import Coulomb, Shares, differentiate_charges, equilibrate
 from nnpmm.models.aimnet.cuda.dispersion import PairDispersion
 from nnpmm.models.aimnet.cuda.inputs import PassInputs
 from nnpmm.models.aimnet.cuda.layers import Layers
@@ -149,7 +149,7 @@ class Operations:
                 if not last:  # the features are part of those of the next pass
                     inputs.by_own[..., :-1] += self._inputs[p + 1].by_own[..., :-1]
                 by_charges = by_charges + inputs.by_own[..., -1].sum(1).permute(2, 0, 1)
-                by_charges, by_weights = return_charges(by_charges, shares[p - 1])
+                by_charges, by_weights = differentiate_charges(by_charges, shares[p - 1])
                 by_outputs = self._output_derivatives(p - 1, inputs.by_own, by_charges, by_weights)
         return by_functions
 
