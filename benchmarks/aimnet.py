@@ -1,12 +1,14 @@
-"""AIMNet2: how nnpmm's energies agree with the published TorchScript file, and what both cost.
+"""Compare AIMNet2 in nnpmm with the published TorchScript file: agreement and cost.
 
-Accuracy comes first, on drugs and on ions. Then energy and forces are timed in turn on one thread,
-with all four networks and with one; processor time, which other programs change less than time on
-the clock. So are the matrix products of all layers, forward and backward, alone: those of the
-published formulation with torch, and those that the backend cpu does with its own. The processor's
-rate is that of products whose numbers stay in the first cache. Parts are stages of the backend cpu.
-Last: how far the energies of molecules that are far apart are from adding up, which is the model's,
-not nnpmm's. Needs auto3d 2.3.1, which carries the file. Prints tables, writes results/aimnet.json.
+The script first compares energies, forces and charges of drugs and ions. It then times energy and
+forces on one thread, with all four networks and with one; the calls take turns. The times are
+processor time, which other programs disturb less than wall time. The matrix products of all layers,
+forward and backward, are also timed on their own: those of the published formulation with torch,
+and those of the backend cpu with its own routine. The peak rate of the processor is that of
+products whose numbers stay in the first-level cache. The parts are the stages of the backend cpu.
+Finally, the script measures by how much the energies of two distant molecules fail to add up, which
+is a property of the model, not of nnpmm. It needs auto3d 2.3.1, which contains the file. It prints
+tables and writes results/aimnet.json.
 Usage: python benchmarks/aimnet.py [--rounds 20]
 """
 
@@ -61,7 +63,7 @@ PAIRS = (
     ("C[NH3+]", "CC(=O)[O-]"),
 )
 APART = 50.0  # nm
-CALLS = 3  # of a turn
+CALLS = 3  # in each turn
 DEPTH = 64
 SMALL = ((MAX_ROWS, panel_width(np.float32)), (MAX_ROWS, DEPTH), (DEPTH, panel_width(np.float32)))
 STAGES = (
@@ -73,7 +75,7 @@ STAGES = (
 
 
 class File:
-    """The published file with self energies of zero, which it would add in float32."""
+    """The published file without its self energies, which it would add in float32."""
 
     def __init__(self, members: int | None = None) -> None:
         (package,) = [source for source in sources("AIMNet2") if source.kind == "auto3d"]
@@ -91,14 +93,14 @@ class File:
         self.module = ensemble if members is None else networks[members]
 
     def call(self, module: Any, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Evaluate; the module writes into what it is given."""
+        """Evaluate a copy of the input, because the module writes into the dictionary it gets."""
         found: dict[str, torch.Tensor] = module(dict(data))
         return found
 
     def evaluate(
         self, molecule: Molecule, charge: int
     ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Return energy (kJ/mol, without self energies), forces and charges of four networks."""
+        """Return energy (kJ/mol, no self energies), forces and charges of the four networks."""
         data = as_tensors(molecule, charge)
         deviation = np.array(self.shifts) - np.mean(self.shifts, axis=0)
         energies = [
@@ -112,7 +114,7 @@ class File:
 
 
 def as_tensors(molecule: Molecule, charge: int) -> dict[str, torch.Tensor]:
-    """Return what the file takes, in angstrom and float32."""
+    """Return the input of the published file, in angstrom and float32."""
     centred = molecule.positions - molecule.positions.mean(axis=0)
     return {
         "coord": torch.tensor(10 * centred[None], dtype=torch.float32),
@@ -135,13 +137,13 @@ def main() -> None:
 
 
 def charged(smiles: dict[str, str]) -> list[tuple[Molecule, int]]:
-    """Return molecules with their charges."""
+    """Return the molecules with their formal charges."""
     charges = [Chem.GetFormalCharge(Chem.MolFromSmiles(text)) for text in smiles.values()]
     return list(zip(sample_molecules(smiles), charges, strict=True))
 
 
 def accuracy_row(molecule: Molecule, charge: int) -> dict[str, Any]:
-    """Return the largest differences from the file, in float32 and in float64."""
+    """Return the largest differences from the published file, in float32 and in float64."""
     expected = File().evaluate(molecule, charge)
     row: dict[str, Any] = {"molecule": molecule.name, "atoms": len(molecule.numbers)}
     row["charge"] = charge
@@ -162,7 +164,7 @@ def accuracy_row(molecule: Molecule, charge: int) -> dict[str, Any]:
 
 
 def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
-    """Time energy and forces on one thread, everything in turn."""
+    """Time energy and forces on one thread; all variants take turns."""
     data = as_tensors(molecule, charge)
     whole, one = File(), File(0)
     ours = {
@@ -217,7 +219,7 @@ def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
 def published_products(
     parameters: AimnetParameters, n_atoms: int
 ) -> tuple[Callable[[], None], float]:
-    """Return a call that does the products of all layers, forward and backward; and its GFLOP."""
+    """Return a call that computes the products of all layers, both ways, and its GFLOP."""
     layers = []
     for group in zip(*(chain(*m.passes, m.output) for m in parameters.members), strict=True):
         weight = torch.from_numpy(np.stack([layer.weight for layer in group]))
@@ -232,22 +234,24 @@ def published_products(
 
 
 def packed_products(networks: Networks, n_atoms: int) -> tuple[Callable[[], None], float]:
-    """Return a call that does those of the backend cpu, in its order; and its GFLOP."""
-    room = np.random.default_rng(1).random((2, n_atoms * networks.widths.max())).astype(np.float32)
-    multiply_all(room, networks, n_atoms)
-    return partial(multiply_all, room, networks, n_atoms), 2e-9 * n_atoms * networks.weights.size
+    """Return a call that computes the products as the backend cpu does, and its GFLOP."""
+    buffers = (
+        np.random.default_rng(1).random((2, n_atoms * networks.widths.max())).astype(np.float32)
+    )
+    multiply_all(buffers, networks, n_atoms)
+    return partial(multiply_all, buffers, networks, n_atoms), 2e-9 * n_atoms * networks.weights.size
 
 
 @numba.njit(nogil=True)
-def multiply_all(room, networks, rows):
-    """Multiply rows with all weights."""
+def multiply_all(buffers, networks, rows):
+    """Multiply rows by all weights."""
     n_passes, n_members, _ = networks.forward.shape
     for p in range(n_passes):
         for m in range(n_members):
             for layer in range(networks.depth[p]):
                 n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
                 multiply_packed(
-                    room[0], room[1], networks.weights, networks.forward[p, m, layer],
+                    buffers[0], buffers[1], networks.weights, networks.forward[p, m, layer],
                     n_in, n_out, rows, networks.panel,
                 )  # fmt: skip
     for p in range(n_passes - 1, -1, -1):
@@ -255,13 +259,13 @@ def multiply_all(room, networks, rows):
             for layer in range(networks.depth[p] - 1, -1, -1):
                 n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
                 multiply_packed(
-                    room[0], room[1], networks.weights, networks.backward[p, m, layer],
+                    buffers[0], buffers[1], networks.weights, networks.backward[p, m, layer],
                     n_out, n_in, rows, networks.panel,
                 )  # fmt: skip
 
 
 def rate_in_cache() -> tuple[Callable[[], None], float]:
-    """Return a call that multiplies small matrices again and again, and its GFLOP."""
+    """Return a call that multiplies the same small matrices repeatedly, and its GFLOP."""
     panel, repeats = panel_width(np.float32), 20_000
     c, a, b = (np.ones((k, width), np.float32) for k, width in SMALL)
     multiply_small(c, a, b, 1)
@@ -280,7 +284,7 @@ def multiply_small(c, a, b, repeats):
 def stage_times(
     parameters: AimnetParameters, molecule: Molecule, charge: int, rounds: int
 ) -> dict[str, float]:
-    """Return median ms of processor time of the backend cpu's stages."""
+    """Return the median processor time of each stage of the backend cpu, ms."""
     kernel = CpuKernel(parameters, molecule.symbols, charge, "single", 1)
     kernel.evaluate(molecule.positions)
     buffers, flat = kernel._list_neighbours(molecule.positions[None])
@@ -294,9 +298,9 @@ def stage_times(
 
 
 def processor_times(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
-    """Return ms of this process for each call; they take turns."""
+    """Return the processor time of each call, ms; the calls take turns."""
     for call in calls.values():
-        for _ in range(3):  # TorchScript optimises itself in the first calls
+        for _ in range(3):  # TorchScript optimises during its first calls
             call()
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
@@ -313,7 +317,7 @@ def processor_times(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict
 
 
 def apart_row(first: str, second: str) -> dict[str, Any]:
-    """Return what two molecules far apart have more than each alone, less their Coulomb energy."""
+    """Return the energy of two distant molecules beyond their own and their Coulomb energy."""
     (a, qa), (b, qb) = charged({"a": first, "b": second})
     model = load_aimnet("AIMNet2", precision="double")
     far = b.positions + np.array([APART, 0, 0])

@@ -1,9 +1,10 @@
-"""Decoupling phenol from AMOEBA water: identities, what a step costs, and what overlap does.
+"""Check the decoupling of phenol from AMOEBA water, and measure the cost of a step.
 
-Phenol with ANI-2x in a small box of water, mutual dipoles. Compares energies and forces of the two
-stages (`nnpmm.freeenergy.alchemy.decouple_amoeba`) with those of the hybrid system, of phenol alone
-and of water alone; times an evaluation of all forces in each stage; and evaluates the full
-interaction where an atom of phenol overlaps with one of water, as atoms of decoupled phenol do.
+Phenol is described by ANI-2x in a small box of water with mutual dipoles. The script compares the
+energies and forces of the two stages (`nnpmm.freeenergy.alchemy.decouple_amoeba`) with those of the
+hybrid system, of phenol alone and of water alone. It times an evaluation of all forces in each
+stage. It also evaluates the full interaction where an atom of phenol overlaps with an atom of
+water, as happens once phenol is decoupled.
 
 Usage: python benchmarks/amoeba_alchemy.py [--edge 1.5] [--places 40] [--rounds 5]
 """
@@ -98,7 +99,7 @@ def _identities(mm, hybrid, contexts, positions):
 
 
 def _water(mm):
-    """Return the waters as a System of their own, with the box and the cutoffs."""
+    """Return a System of the waters alone, with the same box and cutoffs."""
     atoms = list(range(SOLUTE, mm.system.getNumParticles()))
     system = create_region_system(mm.system, atoms)
     sources = {type(force): force for force in mm.system.getForces()}
@@ -141,10 +142,11 @@ def _times(contexts, positions, rounds):
 
 
 def _overlap(mm, positions, places):
-    """Return what the full interaction gives with an atom of phenol close to one of water.
+    """Return energies of the full interaction with an atom of phenol close to one of water.
 
-    By distance: how many of the places have a lower energy, van der Waals included, than phenol
-    where it belongs; the lowest one, kJ/mol; and how many have no converged dipoles.
+    For each distance, count the places whose energy, including van der Waals, is below that of the
+    equilibrium position, find the lowest energy change in kJ/mol, and count the places where the
+    dipoles do not converge.
     """
     system = openmm.System()
     for index in range(mm.system.getNumParticles()):

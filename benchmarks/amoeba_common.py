@@ -1,4 +1,4 @@
-"""Phenol in a small box of AMOEBA water, cut out of the test data, for the benchmarks of AMOEBA."""
+"""Small boxes of AMOEBA water, cut out of the test data, for the AMOEBA benchmarks."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = [
 ]
 
 SOLUTE = 13  # atoms of phenol
-_EDGE = 3.57  # nm, of the test data's cube
-_CLOSEST = 0.255  # nm between oxygens of two waters, images included
-_CLOSEST_PHENOL, _CLOSEST_BENZENE = 0.17, 0.25  # nm from an oxygen of water to the solute's atoms
+_EDGE = 3.57  # nm, of the cube in the test data
+_CLOSEST = 0.255  # nm between the oxygens of two waters, including images
+_CLOSEST_PHENOL, _CLOSEST_BENZENE = 0.17, 0.25  # nm from a water oxygen to the solute atoms
 
 
 def write_phenol_box(folder: Path, edge: float) -> Path:
-    """Write phenol and the waters around it that fit a cube, as Tinker coordinates.
+    """Write phenol and the surrounding waters that fit into a cube, as Tinker coordinates.
 
     Args:
-        folder: to write to.
+        folder: where to write the file.
         edge: of the cube, nm.
     """
     rows, positions = _phenol_rows()
@@ -46,12 +46,12 @@ def write_phenol_box(folder: Path, edge: float) -> Path:
 
 
 def benzene_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path]:
-    """Write benzene in waters of phenol's box; return coordinates and parameter file.
+    """Write benzene in the waters of the phenol box; return coordinate and parameter files.
 
     Args:
-        folder: to write to.
+        folder: where to write the file.
         edge: of the cube, nm.
-        waters: how many; those nearest to the centre.
+        waters: how many waters to keep; those nearest to the centre.
     """
     molecule = molecule_from_smiles("c1ccccc1", seed=1)
     positions = molecule.GetConformer().GetPositions() / 10
@@ -72,12 +72,12 @@ def benzene_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path
 
 
 def water_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path]:
-    """Write a water in waters of phenol's box; return coordinates and parameter file.
+    """Write one water in the waters of the phenol box; return coordinate and parameter files.
 
     Args:
-        folder: to write to.
+        folder: where to write the file.
         edge: of the cube, nm.
-        waters: how many besides the first one; those nearest to it.
+        waters: how many waters to keep besides the first one; those nearest to it.
     """
     _, positions = _phenol_rows()
     oxygens = np.arange(SOLUTE, len(positions), 3)
@@ -106,7 +106,7 @@ def _water_types(parameters: Path) -> list[str]:
 
 
 def _phenol_rows() -> tuple[list[list[str]], NDArray[np.float64]]:
-    """Return the fields of each atom of the test data, and positions around phenol, nm."""
+    """Return the fields of each atom in the test data, and positions around phenol, nm."""
     source = data_folder() / "phenol-amoeba" / "amoeba_solvated_phenol.xyz"
     _, header, *lines = source.read_text().splitlines()
     rows = [line.split() for line in lines]
@@ -122,7 +122,7 @@ def _phenol_rows() -> tuple[list[list[str]], NDArray[np.float64]]:
 def _waters(
     solute: NDArray[np.float64], positions: NDArray[np.float64], edge: float, closest: float
 ) -> list[NDArray[np.float64]]:
-    """Return the waters (3, 3) within a cube around the solute that clash with nothing."""
+    """Return the waters (3, 3) in a cube around the solute that overlap with nothing."""
     centre = solute.mean(axis=0)
     oxygens = range(SOLUTE, len(positions), 3)
     order = sorted(oxygens, key=lambda i: float(np.abs(positions[i] - centre).max()))
@@ -148,7 +148,7 @@ def write_box(
     oxygen: str,
     hydrogen: str,
 ) -> Path:
-    """Write Tinker coordinates of a solute (symbol, type, bonds of each atom) in waters."""
+    """Write Tinker coordinates of a solute (symbol, type and bonds of each atom) in water."""
     atoms = [(*entry, x) for entry, x in zip(solute, positions, strict=True)]
     for water in waters:
         first = len(atoms) + 1
@@ -171,7 +171,7 @@ def phenol_in_water(
     Args:
         edge: of the cube, nm.
         polarization: mutual, extrapolated or direct.
-        cutoff: of both kinds of pairs, nm.
+        cutoff: of multipole and van der Waals pairs, nm.
         options: further settings of `nnpmm.structures.inputs.TinkerSystem`.
     """
     folder = data_folder() / "phenol-amoeba"
@@ -203,6 +203,6 @@ def minimized(system: openmm.System, mm: MMSystem, iterations: int = 60) -> NDAr
 
 
 def box_of(topology: app.Topology) -> str:
-    """Return the number of waters, for tables."""
+    """Return the number of waters as text for tables."""
     waters = sum(residue.name == "HOH" for residue in topology.residues())
     return f"{waters} waters"

@@ -1,9 +1,9 @@
-"""Does RESPA conserve the energy of a network in AMOEBA water as well as single short steps?
+"""Check whether RESPA conserves the energy of a network in AMOEBA water like single short steps.
 
-Phenol with ANI-2x in a small box of AMOEBA water, coupled by subtraction. All runs start from the
-same equilibrated state and keep the energy: velocity Verlet with 0.25 fs, and RESPA with an inner
-step of 0.25 fs. Reported are the drift and the fluctuation of the total energy, with errors from
-five blocks.
+Phenol is described by ANI-2x in a small box of AMOEBA water, with subtractive coupling. All runs
+start from the same equilibrated state and have no thermostat: velocity Verlet with steps of
+0.25 fs, and RESPA with an inner step of 0.25 fs. The script reports the drift and the fluctuation
+of the total energy, with errors from five blocks.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from nnpmm.integrators import create_respa_integrator, split_time_scales
 
 INNER = 0.00025  # ps
 OUTER = {"V 0.25": INNER, "R 0.25/1": 0.001, "R 0.25/2": 0.002}
-SAMPLE = 0.004  # ps between two looks at the energy
+SAMPLE = 0.004  # ps between two samples of the energy
 BLOCKS = 5
 
 
 def main() -> None:
-    """Equilibrate once, run each splitting, print and write the table."""
+    """Equilibrate once, run each splitting, and print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--length", type=float, default=0.5, help="of each run, ps")
     parser.add_argument("--edge", type=float, default=1.5, help="of the box, nm")

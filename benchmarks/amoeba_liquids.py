@@ -1,10 +1,11 @@
-"""Densities of liquids in AMOEBA, in boxes packed from one molecule and Tinker parameters.
+"""Measure densities of liquids in AMOEBA, in boxes packed from one molecule and Tinker parameters.
 
-Toluene, acetonitrile and DMSO with the atom types of amoeba09.prm, at 298.15 K and 1 bar, valence
-terms every 0.25 fs and all else every 2 fs with hydrogens of 3 amu. Without --gpu a small box with
-short cutoffs and extrapolated dipoles (with the correction for the tail of the buffered 14-7), for
-a few ps: whether a packed box becomes a liquid of about the right density. The density by each ps
-is written as the box is compressed, its mean over the last third at the end.
+The liquids are toluene, acetonitrile and DMSO with the atom types of amoeba09.prm, at 298.15 K and
+1 bar. Valence terms are evaluated every 0.25 fs and all others every 2 fs, with hydrogens of 3 amu.
+Without --gpu, the script runs a small box with short cutoffs and extrapolated dipoles (with the
+long-range correction of the buffered 14-7) for a few ps, which shows whether a packed box becomes a
+liquid of about the right density. It writes the density after each ps of compression, and the mean
+over the last third.
 
 Usage: python benchmarks/amoeba_liquids.py [--solvents acetonitrile] [--time 30] [--gpu]
 """
@@ -27,7 +28,7 @@ from nnpmm.sampling import compress_liquid
 from nnpmm.structures import molecule_from_smiles
 from nnpmm.structures.inputs import TinkerSystem, dissolve_tinker
 
-#: SMILES, types of its heavy atoms, of the hydrogens on each, and g/ml at 25 C (CRC Handbook).
+#: SMILES, types of heavy atoms and of the hydrogens on each, g/ml at 25 C (CRC Handbook).
 SOLVENTS = {
     "toluene": (
         *("Cc1ccccc1", (239, 241, 242, 243, 244, 243, 242)),
@@ -41,7 +42,7 @@ _SMALL = {"padding": 0.68, "vdw_cutoff": 0.75, "polarization": "extrapolated"}
 
 
 def main() -> None:
-    """Compress a box of each solvent, print and write the densities."""
+    """Compress a box of each solvent, and print and write the densities."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--solvents", nargs="+", default=list(SOLVENTS), choices=SOLVENTS)
     parser.add_argument("--time", type=float, default=30.0, help="ps")
@@ -55,7 +56,7 @@ def main() -> None:
 
 
 def write_molecule(folder: Path, name: str) -> Path:
-    """Write Tinker coordinates of one molecule of a solvent; return the file."""
+    """Write Tinker coordinates of one solvent molecule; return the file."""
     smiles, heavy, hydrogens, _ = SOLVENTS[name]
     molecule = molecule_from_smiles(smiles, seed=1)
     lines = [f"{molecule.GetNumAtoms()} {name}"]

@@ -1,9 +1,10 @@
-"""Solvation of benzene and of water in AMOEBA water with ANI-2x: for a machine with a GPU.
+"""Calculate the solvation of benzene and water in AMOEBA water with ANI-2x on a GPU.
 
-996 waters, 300 K, polarization to 1e-5 Debye, van der Waals cutoff 1.2 nm, 0.25/2 fs, two ladders
-of 22 states in all and four more with the network, beside the published values and experiment
-(Jaffrelot Inizan et al., Chem. Sci. 2023, 14, 5438). A calculation that was stopped goes on.
---check builds the boxes and evaluates the energy of every ladder's first state, which needs no GPU.
+The box has 996 waters at 300 K. Polarization converges to 1e-5 Debye, the van der Waals cutoff is
+1.2 nm, and the time steps are 0.25/2 fs. There are two ladders of 22 states in all, and four more
+states with the network. The script compares the results with the published values and experiment
+(Jaffrelot Inizan et al., Chem. Sci. 2023, 14, 5438). It continues an interrupted calculation.
+--check builds the boxes and evaluates the first state of every ladder, which needs no GPU.
 
 Usage: python benchmarks/amoeba_solvation.py [--solute benzene] [--time 2000] [--check]
 """
@@ -34,7 +35,7 @@ PUBLISHED = {"benzene": (-0.87, -0.87, -0.37), "water": (-6.32, -6.21, -5.62)}
 
 
 def main() -> None:
-    """Calculate, print and write the free energies."""
+    """Calculate the free energies, and print and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--solute", choices=BUILDERS, action="append")
     parser.add_argument("--time", type=float, default=2000.0, help="of each state, ps")

@@ -1,10 +1,10 @@
-"""What multiple time steps gain with AMOEBA, and what the network adds to a step.
+"""Measure the gain of multiple time steps with AMOEBA, and the cost that the network adds.
 
-Benzene with ANI-2x in 216 AMOEBA waters, coupled by subtraction, on the CPU platform: speeds
-relative to velocity Verlet with 0.2 fs, beside the published ones for GPUs (Jaffrelot Inizan et
-al., Chem. Sci. 2023, 14, 5438). Variants run in turn, round by round; medians of processor
-time, on one thread, with the standard error of the rounds. What needs a GPU says that it was not
-measured.
+Benzene is described by ANI-2x in 216 AMOEBA waters with subtractive coupling, on the CPU platform.
+The script gives speeds relative to velocity Verlet with steps of 0.2 fs, next to the published ones
+for GPUs (Jaffrelot Inizan et al., Chem. Sci. 2023, 14, 5438). The variants take turns in each
+round. The times are medians of processor time on one thread, with the standard error over the
+rounds. Rows that need a GPU are marked as not measured.
 
 Usage: python benchmarks/amoeba_speed.py [--rounds 3] [--polarization mutual] [--steps 2]
 """
@@ -28,7 +28,7 @@ from nnpmm.integrators import create_respa_integrator, split_time_scales
 from nnpmm.structures.inputs import TinkerSystem, load_system
 
 EDGE, WATERS, BENZENE = 2.02, 216, 12  # nm, molecules, atoms
-CUTOFF = 0.7  # nm, of multipoles; that of van der Waals pairs is 0.9
+CUTOFF = 0.7  # nm, of multipoles; van der Waals pairs have 0.9
 
 
 class Splitting(NamedTuple):
@@ -56,7 +56,7 @@ NOT_MEASURED = "not measured"
 
 
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure the speeds, and print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2, help="outer steps of each measurement")
@@ -85,10 +85,8 @@ def main() -> None:
             began = time.process_time()
             context.getIntegrator().step(options.steps)
             elapsed = (time.process_time() - began) / options.steps
-            if count:  # the first round is slower, with caches still cold
-                seconds[name].append(
-                    elapsed / SPLITTINGS[name].outer
-                )  # of processor time for each fs
+            if count:  # skip the first round, whose caches are cold
+                seconds[name].append(elapsed / SPLITTINGS[name].outer)  # processor time per fs
     base = float(np.median(seconds["V 0.2"]))
     rows = {}
     for name, found in seconds.items():
@@ -134,7 +132,8 @@ def _system(mass, polarization):
 
 def _context(system, splitting, positions):
     if splitting.inner is None:
-        for force in system.getForces():  # one group, which the platform keeps between steps
+        # One group, so that the platform keeps the forces between steps.
+        for force in system.getForces():
             force.setForceGroup(0)
         steps = [(splitting.outer / 1000, 0)]
     else:
@@ -153,7 +152,7 @@ def _context(system, splitting, positions):
 
 
 def _evaluated(system, positions, group, repeats=5):
-    """Return the median time of an evaluation of energy and forces, s."""
+    """Return the median time of one evaluation of energy and forces, s."""
     platform = openmm.Platform.getPlatformByName("CPU")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     chosen = {} if group is None else {"groups": {group}}

@@ -1,8 +1,8 @@
-"""The report of nnpmm analyze for runs of the HSP90 complex, with its picture for the docs.
+"""Make the report of nnpmm analyze for runs of the HSP90 complex, with its pictures for the docs.
 
-The runs are those of a settings file that this script writes: 1.6 ps of NNP/MM at 4 fs after a
-minimisation and 0.6 ps of heating and equilibration, from two seeds. They show what a report looks
-like; they are far too short to say anything about the ligand. Half an hour on one core.
+The script writes a settings file for each of two seeds and runs it: a minimisation, 0.6 ps of
+heating and equilibration, then 1.6 ps of NNP/MM at 4 fs. The runs show what a report looks like;
+they are far too short to say anything about the ligand. They take half an hour on one core.
 
 python benchmarks/analysis_report.py FOLDER docs/images/analysis-report.png
 """
@@ -24,7 +24,7 @@ _SEEDS = (1, 2)
 
 
 def settings(folder: Path, seed: int) -> Path:
-    """Write the settings of one run and return their file."""
+    """Write the settings file of one run and return its path."""
     complex_folder = data_folder() / "hsp90/ligand-3/complex"
     path = folder / f"hsp90-{seed}.yaml"
     path.write_text(

@@ -1,11 +1,11 @@
-"""Frames per second of nnpmm.analysis against a plain mdtraj script of the same observables.
+"""Compare the speed of nnpmm.analysis with that of a plain mdtraj script, in frames per second.
 
-Frames of the HSP90 complex of the tests (47,037 atoms), the starting structure with noise, written
-as DCD. Both read the file and give receptor and ligand RMSD, the internal RMSD, RMSF, radius of
-gyration, torsions, hydrogen bonds and heavy-atom contacts of the ligand by residue, and the water
-in its first shell. The script is what one writes with mdtraj: image_molecules, superpose, rmsd,
-rmsf, compute_rg, compute_dihedrals, baker_hubbard of each frame, compute_neighbors. The time to
-read the topology is not counted.
+The frames are the starting structure of the HSP90 complex of the tests (47,037 atoms) with added
+noise, written as DCD. Both programs read the file and compute the RMSD of receptor and ligand, the
+internal RMSD of the ligand, RMSF, radius of gyration, torsions, hydrogen bonds and heavy-atom
+contacts of the ligand by residue, and the water in its first shell. The mdtraj script is the usual
+one: image_molecules, superpose, rmsd, rmsf, compute_rg, compute_dihedrals, baker_hubbard of each
+frame, compute_neighbors. The time to read the topology is not counted.
 
 python benchmarks/analysis_speed.py [--frames 100] [--rounds 3]
 """
@@ -28,7 +28,7 @@ from nnpmm.analysis import Source, observe
 
 
 def complex_source(folder: Path, n_frames: int) -> Source:
-    """Write a trajectory of the complex and return it."""
+    """Write a trajectory of the complex and return its source."""
     base = data_folder()
     gro = app.GromacsGroFile(str(base / "hsp90/ligand-3/complex/complex.gro"))
     top = app.GromacsTopFile(
@@ -51,7 +51,7 @@ def complex_source(folder: Path, n_frames: int) -> Source:
 
 
 def plain(path: Path, topology: mdtraj.Topology, torsions: np.ndarray) -> dict[str, Any]:
-    """Compute the observables as a script with mdtraj does, chunk by chunk."""
+    """Compute the observables with mdtraj, chunk by chunk."""
     protein, ligand = topology.select("protein"), topology.select("resname LIG")
     backbone = topology.select("protein and backbone")
     heavy = topology.select("resname LIG and not element H")
@@ -112,7 +112,7 @@ def main() -> None:
             start = time.perf_counter()
             other = plain(source.trajectory, topology, torsions)
             times["mdtraj"].append(time.perf_counter() - start)
-            # The same answer, or the comparison means nothing.
+            # The times compare only if both programs give the same answer.
             np.testing.assert_array_equal(own.series["water"], other["water"])
     speed = {name: arguments.frames / statistics.median(t) for name, t in times.items()}
     print(f"{arguments.frames} frames of {source.topology.getNumAtoms()} atoms")

@@ -1,8 +1,9 @@
-"""Cost of ANI-2x energy and forces: every backend, TorchANI with all threads, batches, large boxes.
+"""Measure the cost of ANI-2x energies and forces: all backends, batches and large boxes.
 
-Molecules: the ligand of HSP90 (33 atoms, where the test data are) and three drugs of 33, 59 and 75
-atoms. Every backend is compared with the float64 reference before it is timed. Prints tables,
-writes results/ani.json and docs/images/ani_cost.png.
+The molecules are the ligand of HSP90 (33 atoms, if the test data are available) and three drugs of
+33, 59 and 75 atoms. The script compares every backend with the float64 reference before it times
+it; TorchANI also runs with all threads. It prints tables and writes results/ani.json and
+docs/images/ani_cost.png.
 Usage: python benchmarks/ani.py [--rounds 20] [--model ANI-2x] [--name ani]
 """
 
@@ -38,10 +39,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--model", default="ANI-2x")
-    parser.add_argument("--name", default="ani", help="of the results file and the picture")
+    parser.add_argument("--name", default="ani", help="name of the results file and the picture")
     arguments = parser.parse_args()
     molecules = test_ligand() + sample_molecules()
-    memory = memory_row(arguments.model, molecules[0])  # first: nobody has left memory to take
+    # This comes first, before other rows have used memory that an evaluator could reuse.
+    memory = memory_row(arguments.model, molecules[0])
     rows = [row for m in molecules for row in molecule_rows(arguments.model, m, arguments.rounds)]
     batches = [
         batch_row(arguments.model, m, arguments.rounds) for m in sample_molecules(SMALL) + molecules
@@ -53,7 +55,7 @@ def main() -> None:
 
 
 def test_ligand() -> list[Molecule]:
-    """HSP90's ligand 3, if the test data are there."""
+    """Return HSP90's ligand 3, if the test data are available."""
     path = data_folder() / "hsp90/ligand-3/ligand/ligand.gro"
     if not path.exists():
         return []
@@ -61,6 +63,7 @@ def test_ligand() -> list[Molecule]:
 
 
 def molecule_rows(name: str, molecule: Molecule, rounds: int) -> list[dict]:
+    """Return errors and times of every backend for one molecule."""
     models = [load_ani(name, backend=key) for key, b in BACKENDS.items() if b.missing() is None]
     reference = load_ani(name, backend="reference", device="cpu", precision="double")
     torchani = load_ani(name, backend="torchani", threads=os.cpu_count())
@@ -85,7 +88,7 @@ def molecule_rows(name: str, molecule: Molecule, rounds: int) -> list[dict]:
 
 
 def batch_row(name: str, molecule: Molecule, rounds: int) -> dict:
-    """Throughput of a batch and of single calls, both with the cpu backend."""
+    """Return the time per geometry in a batch and in single calls, both with the cpu backend."""
     evaluator = load_model(name, backend="cpu").bind(molecule.numbers)
     noise = np.random.default_rng(1).normal(scale=0.002, size=(BATCH, *molecule.positions.shape))
     geometries = molecule.positions + noise
@@ -109,13 +112,13 @@ def batch_row(name: str, molecule: Molecule, rounds: int) -> dict:
 
 
 def box_row(name: str, n_molecules: int) -> dict:
-    """A periodic box of water: time and how far it is from the float64 reference."""
+    """Return the time for a periodic box of water and its errors from the float64 reference."""
     numbers, positions, box = water_box(n_molecules)
     evaluator = load_model(name, backend="cpu").bind(numbers)
     timing = time_in_turn({"": partial(evaluator, positions, box)}, rounds=5)[""]
     row = {"atoms": len(numbers), "ms": timing.median, "us_per_atom": 1000 * timing.median}
     row["us_per_atom"] /= len(numbers)
-    if n_molecules <= 1000:  # the reference's memory goes with the square
+    if n_molecules <= 1000:  # the memory of the reference grows with the square
         reference = load_model(name, backend="reference", precision="double").bind(numbers)
         expected, found = reference.evaluate(positions, box), evaluator.evaluate(positions, box)
         row["energy_error_per_atom"] = abs(found.energy - expected.energy) / len(numbers)
@@ -125,7 +128,7 @@ def box_row(name: str, n_molecules: int) -> dict:
 
 
 def memory_row(name: str, molecule: Molecule) -> dict:
-    """Memory of a model and one evaluator, and before and after many evaluations."""
+    """Return the memory of a model with one evaluator, before and after many evaluations."""
     process = psutil.Process()
     without = process.memory_info().rss / 2**20
     evaluator = load_model(name, backend="cpu").bind(molecule.numbers)
@@ -143,7 +146,7 @@ def memory_row(name: str, molecule: Molecule) -> dict:
 
 
 def water_box(n_molecules: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Atomic numbers, positions and box (nm) of randomly turned molecules at 1 g/ml."""
+    """Return atomic numbers, positions and box (nm) of randomly rotated waters at 1 g/ml."""
     generator = np.random.default_rng(0)
     side = int(np.ceil(n_molecules ** (1 / 3)))
     grid = np.stack(np.meshgrid(*[np.arange(side)] * 3), axis=-1).reshape(-1, 3)[:n_molecules]
@@ -156,7 +159,7 @@ def water_box(n_molecules: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def draw(rows: list[dict], name: str) -> None:
-    """Bars: milliseconds by molecule and backend."""
+    """Draw bars of the milliseconds by molecule and backend."""
     molecules = list(dict.fromkeys((row["molecule"], row["atoms"]) for row in rows))
     backends = list(dict.fromkeys(row["backend"] for row in rows))
     figure, (axes,) = style.create_panels(width=8, height=4)

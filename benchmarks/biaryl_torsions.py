@@ -1,9 +1,9 @@
-"""Torsion profiles of five biaryls against their quantum-chemical energies.
+"""Compare torsion profiles of five biaryls with their quantum-chemical energies.
 
-Networks, GAFF2 with AM1-BCC charges from AmberTools, the force field of nnpmm's own parameters, and
-that one refitted to ANI-2x, each relaxed from the quantum-chemical geometries, the torsion held.
-Published for ANI-2x on biaryls: mean absolute deviations of 0.5 kcal/mol over the profile, 1.0
-kcal/mol of the barriers.
+The potentials are the networks, GAFF2 with AM1-BCC charges from AmberTools, the force field of
+nnpmm's own parameters, and the same force field refitted to ANI-2x. Each one is relaxed from the
+quantum-chemical geometries with the torsion fixed. The published mean absolute deviations of ANI-2x
+for biaryls are 0.5 kcal/mol over the profile and 1.0 kcal/mol for the barriers.
 
 python benchmarks/biaryl_torsions.py
 """
@@ -83,9 +83,9 @@ def main() -> None:
 
 
 def reference_scans() -> Iterator[tuple[Chem.Mol, TorsionScan]]:
-    """Molecules and their scans by quantum chemistry; the file is in angstrom and kcal/mol."""
+    """Yield molecules with their quantum-chemical scans; the file is in angstrom and kcal/mol."""
     stored = json.loads((data_folder() / FILE).read_text())
-    parser: Any = Chem.SmilesParserParams()  # whose stubs say that it cannot be set
+    parser: Any = Chem.SmilesParserParams()  # its stubs do not allow setting removeHs
     parser.removeHs = False
     for entry in stored["qm_torsions"]:
         mapped = Chem.MolFromSmiles(entry["mapped_smiles"], parser)
@@ -111,7 +111,7 @@ def reference_scans() -> Iterator[tuple[Chem.Mol, TorsionScan]]:
 
 
 def calculated(molecule: Chem.Mol, scan: TorsionScan) -> dict[str, np.ndarray]:
-    """Profiles (a,), kJ/mol, of each potential."""
+    """Return the profile (a,) of each potential, kJ/mol."""
     numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
     terms, profiles = valence_terms(molecule), {}
     for name in NETWORKS:
@@ -134,7 +134,7 @@ def calculated(molecule: Chem.Mol, scan: TorsionScan) -> dict[str, np.ndarray]:
 
 
 def errors(reference: np.ndarray, energies: np.ndarray) -> dict[str, float]:
-    """Mean absolute errors of a profile and of its barriers, kcal/mol."""
+    """Return mean absolute errors of a profile and of its barriers, kcal/mol."""
     found = compare_profiles(reference, energies)
     minima = rotamers(reference)
     barriers = barrier_heights(energies, minima) - barrier_heights(reference, minima)
@@ -144,7 +144,7 @@ def errors(reference: np.ndarray, energies: np.ndarray) -> dict[str, float]:
 
 
 def summary(rows: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]]:
-    """Means over the molecules with their standard errors."""
+    """Return means over the molecules with their standard errors."""
     table: dict[str, dict[str, Any]] = {}
     for name in rows[0]:
         table[name] = {}
@@ -156,12 +156,12 @@ def summary(rows: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]
 
 
 def kcal(energies: np.ndarray) -> list[float]:
-    """Energies relative to the lowest one."""
+    """Return energies relative to the lowest one, kcal/mol."""
     return [round(float(value), 4) for value in relative(energies) / KJ_PER_KCAL]
 
 
 def plot(molecules: list[dict[str, Any]]) -> None:
-    """A panel for each molecule: points of quantum chemistry, lines of the others."""
+    """Draw one panel per molecule: points for quantum chemistry, lines for the potentials."""
     figure, panels = style.create_panels(2, 3, width=9.6, height=5.6)
     for axes, each in zip(panels, molecules, strict=False):
         angles = np.array(each["angles_degrees"])

@@ -1,8 +1,9 @@
-"""Overhead of `nnpmm campaign` for each job, and what is left after kill -9 of worker and master.
+"""Measure the overhead of `nnpmm campaign` per job, and count lost jobs after kill -9.
 
-By default the list is made here, each calculation with its own seed: runs of ethanol in vacuum with
-one network of ANI-1x, or (--command solvation) methane in a small box of water with the force
-field, far too short to be converged. Of other calculations name the list.
+By default the script makes the list, in which each calculation has its own seed: runs of ethanol in
+vacuum with one network of ANI-1x or, with --command solvation, methane in a small box of water with
+the force field. These runs are far too short to converge. To measure other calculations, name their
+list with --list.
 
 python benchmarks/campaign.py --jobs 20
 python benchmarks/campaign.py --jobs 20 --command solvation
@@ -60,7 +61,7 @@ SOLVATION = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=20, help="of the list that is made here")
+    parser.add_argument("--jobs", type=int, default=20, help="length of the default list")
     parser.add_argument("--list", type=Path)
     parser.add_argument("--command", default="run")
     parser.add_argument("--settings", type=Path)
@@ -92,7 +93,7 @@ def main() -> None:
 
 
 def make_run(folder: Path) -> dict[str, Any]:
-    """Write ethanol in vacuum; return the settings of a short run."""
+    """Write the files of ethanol in vacuum; return the settings of a short run."""
     molecule = molecule_from_smiles("CCO", seed=1)
     system = create_ligand_system(molecule, parameterize(molecule, provider="fallback"))
     topology, positions = to_openmm_topology(molecule)
@@ -119,9 +120,10 @@ def make_run(folder: Path) -> dict[str, Any]:
 def measure_overhead(
     path: Path, command: str, settings: Path, folder: Path, workers: int
 ) -> dict[str, Any]:
-    """Run the list once, undisturbed; compare what jobs took themselves with the time between them.
+    """Run the list once, undisturbed, and separate the time inside jobs from the time between them.
 
-    With several workers, jobs overlap: then the time for each is what all took, divided by them.
+    Jobs overlap with several workers. The time of the jobs is then their sum divided by the number
+    of workers.
     """
     found = read_list(path, command=command, settings=settings)
     ended: list[tuple[float, JobReport]] = []
@@ -154,7 +156,7 @@ def measure_overhead(
 def count_after_kills(
     path: Path, command: str, settings: Path, folder: Path, workers: int
 ) -> dict[str, Any]:
-    """Kill a worker when a quarter of the jobs is done, and the master at a half; then go on."""
+    """Kill a worker after a quarter of the jobs and the master after half, then continue."""
     jobs = len(read_list(path, command=command, settings=settings).rows)
     program = [sys.executable, "-c", "from nnpmm.cli.entry import nnpmm; nnpmm()"]
     line = [*program, "campaign", "run", str(path), "--command", command]
@@ -193,19 +195,22 @@ def count_after_kills(
 
 
 def finished(folder: Path) -> int:
+    """Return the number of finished jobs."""
     if not (folder / "campaign.json").exists():
         return 0
     return sum(one.state == "finished" for one in states_of(folder))
 
 
 def wait_for(folder: Path, count: int, master: subprocess.Popen[bytes]) -> None:
+    """Wait until some jobs are finished."""
     while finished(folder) < count:
         if master.poll() is not None:
-            raise SystemExit("the campaign ended before it was to be killed: take longer jobs")
+            raise SystemExit("the campaign ended before it could be killed; use longer jobs")
         time.sleep(0.05)
 
 
 def worker_of(master: subprocess.Popen[bytes]) -> psutil.Process:
+    """Return a worker process of a campaign."""
     return next(
         child
         for child in psutil.Process(master.pid).children(recursive=True)
@@ -214,7 +219,7 @@ def worker_of(master: subprocess.Popen[bytes]) -> psutil.Process:
 
 
 def count_rows(folder: Path) -> dict[str, int]:
-    """Count runs whose log has each step once, and those in which a step is missing or doubled."""
+    """Count runs whose log has each step once, and those with missing or repeated steps."""
     logs = [read_log(path)[1]["step"].tolist() for path in (folder / "jobs").glob("*/log.csv")]
     whole = [steps == list(range(1, STEPS + 1)) for steps in logs]
     return {"whole": sum(whole), "with_missing_or_doubled_steps": len(whole) - sum(whole)}
