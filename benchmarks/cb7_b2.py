@@ -1,9 +1,9 @@
-"""Absolute binding free energy of B2 in cucurbit[7]uril: network and force field.
+"""Calculate the absolute binding free energy of B2 in cucurbit[7]uril, network and force field.
 
-The Amber files of openmmtools (GAFF, AM1-BCC charges, TIP3P) are put into a dodecahedron with
-0.8 nm of their own water, which makes the box less than half as large; the experimental value is
--13.4 kcal/mol. Each repeat has random numbers of its own. Each ladder is written to the results as
-soon as it is complete; an interrupted one goes on.
+The script takes the Amber files of openmmtools (GAFF, AM1-BCC charges, TIP3P) and puts host and
+guest into a new dodecahedron with 0.8 nm of water, which is less than half as large as the original
+box. The experimental value is -13.4 kcal/mol. Each repeat has its own random numbers. The script
+writes each ladder to the results as soon as it is complete, and continues an interrupted one.
 
 Run: python benchmarks/cb7_b2.py --folder cb7-b2 --repeats 2 --time 100
 Table alone: python benchmarks/cb7_b2.py --show
@@ -37,13 +37,14 @@ EXPERIMENT = -56.07  # kJ/mol
 PADDING = 0.8  # nm, of both boxes
 CUTOFF = 0.9  # nm
 LIGAND = "resname B2"
-# The ends of the guest, as the rims of the host, are the same, and the guest does not turn over
-# inside. It does turn around the axis of the host, so that the host's seven units do not count.
+# The two ends of the guest are alike, and so are the two rims of the host, but the guest does not
+# turn over inside the host. It does rotate about the axis of the host, so that the seven units of
+# the host do not count.
 SYMMETRY_NUMBER = 2
 
 
 def prepare(folder: Path) -> dict[str, str]:
-    """Write host and guest in their smaller box, unless they are there; return where they are."""
+    """Write host and guest in their smaller box unless the files exist; return their paths."""
     paths = {"system": folder / "complex.xml", "structure": folder / "complex.pdb"}
     if not all(path.exists() for path in paths.values()):
         files = data_folder() / "cb7-b2"
@@ -96,7 +97,7 @@ def settings_of(folder: Path, arguments: argparse.Namespace) -> BindingSettings:
 
 
 def run(folder: Path, arguments: argparse.Namespace) -> None:
-    """Run what is missing, and write each ladder as it is complete."""
+    """Run the ladders that are missing, and write each one as soon as it is complete."""
     settings = settings_of(folder, arguments)
     calculation = folder / "calculation"
 
@@ -112,7 +113,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> None:
 def save(
     name: str, settings: BindingSettings, calculation: Path, result: BindingResult | None
 ) -> None:
-    """Write the ladders that are complete, and the result if there is one."""
+    """Write the complete ladders, and the result if there is one."""
     record = {
         "settings": json.loads(settings.model_dump_json(exclude={"system"})),
         "experiment_kJ/mol": EXPERIMENT,
@@ -123,7 +124,7 @@ def save(
 
 
 def complete_ladders(settings: BindingSettings, calculation: Path) -> list[dict[str, Any]]:
-    """Return the value of each ladder that has all of its samples, kJ/mol and kcal/mol."""
+    """Return the value of each complete ladder, in kJ/mol and kcal/mol."""
     found = []
     for leg, times in settings.legs.items():
         for ladder in settings.ladders:
@@ -132,7 +133,7 @@ def complete_ladders(settings: BindingSettings, calculation: Path) -> list[dict[
                 folder = leg_directory(calculation, leg_name(leg, ladder), repeat)
                 try:
                     solved = solve_leg(folder, names)
-                except NnpmmError:  # not begun, or too short so far
+                except NnpmmError:  # not started, or too short so far
                     continue
                 if len(solved.samples.energies) < round(times.time / times.interval):
                     continue
@@ -169,7 +170,7 @@ def show(name: str) -> None:
 
 
 def repeats_table(ladders: list[dict[str, Any]], settings: dict[str, Any]) -> list[str]:
-    """Return a table of the ladders of each repeat, with the state that each began with."""
+    """Return a table of the ladders of each repeat, with the state that each started from."""
     lines = ["| ladder | repeat | began with | coupling, kcal/mol |", "| --- " * 4 + "|"]
     for each in ladders:
         start = settings[f"{each['leg']}_ladder"].get("equilibrate_from", "first")
@@ -182,6 +183,7 @@ def repeats_table(ladders: list[dict[str, Any]], settings: dict[str, Any]) -> li
 
 
 def text(estimate: dict[str, float]) -> str:
+    """Return an estimate and its error as text."""
     value, error = estimate["kcal/mol"], estimate["error_kcal/mol"]
     return f"{value:.2f} ± {error:.2f}" if error else f"{value:.2f}"
 
@@ -192,13 +194,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--time", type=float, default=100.0, help="ps for each state")
     parser.add_argument("--equilibration", type=float, default=50.0, help="ps")
-    parser.add_argument("--pilot", type=float, default=200.0, help="ps of the short run")
+    parser.add_argument("--pilot", type=float, default=200.0, help="length of the pilot run, ps")
     parser.add_argument("--route", choices=("joint", "separate"), default="joint")
-    parser.add_argument("--potential", action="append", help="network or force field; both")
+    parser.add_argument(
+        "--potential", action="append", help="network or force field; default: both"
+    )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--equilibrate-from", default="first", help="first, last or alternate")
-    parser.add_argument("--name", default="cb7_b2", help="of the results and their table")
-    parser.add_argument("--show", action="store_true", help="write the table alone")
+    parser.add_argument("--name", default="cb7_b2", help="name of the results and their table")
+    parser.add_argument("--show", action="store_true", help="only write the table")
     arguments = parser.parse_args()
     if not arguments.show:
         run(arguments.folder, arguments)

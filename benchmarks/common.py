@@ -1,4 +1,4 @@
-"""What every benchmark shares: where results go, with machine, versions and commit."""
+"""Functions that the benchmarks share: folders, results, pictures and tables of the docs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGES = ROOT / "docs" / "images"
 
 
 def data_folder() -> Path:
-    """Return the folder of the real systems: in ``NNPMM_TEST_DATA``, or next to the project."""
+    """Return the folder of the test data, below ``NNPMM_TEST_DATA`` or next to the project."""
     return Path(os.environ.get("NNPMM_TEST_DATA") or ROOT.parent / "shared") / "data"
 
 
@@ -42,25 +42,25 @@ def save_image(figure: Figure, name: str) -> Path:
 
 
 def write_section(page: Path, name: str, lines: Sequence[str]) -> None:
-    """Replace the lines between ``<!-- name -->`` and ``<!-- end of name -->`` of a page."""
+    """Replace the lines between ``<!-- name -->`` and ``<!-- end of name -->`` in a page."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     head, start, rest = page.read_text().partition(begin)
     _, stop, tail = rest.partition(end)
     if not (start and stop):
-        raise SystemExit(f"{page}: has no section {name}")
+        raise SystemExit(f"{page} has no section <!-- {name} -->")
     page.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
 
 
 def mean_with_error(series: ArrayLike) -> tuple[float, float]:
-    """Return the mean of a time series and its standard error, from its independent samples."""
+    """Return the mean of a time series and its standard error from independent samples."""
     values = np.asarray(series, dtype=np.float64)
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(subsample(values))))
 
 
 def commit() -> str:
-    """The commit of the checkout, with a + if files differ from it.
+    """Return the commit of the checkout, with a + if files differ from it.
 
-    A copy of the files alone is told by ``NNPMM_COMMIT`` what it is.
+    Where the files were copied without the repository, ``NNPMM_COMMIT`` gives the commit.
     """
     if known := os.environ.get("NNPMM_COMMIT"):
         return known

@@ -1,8 +1,8 @@
-"""Wall time of `nnpmm conformers` for five drugs with eight rotatable bonds, all included.
+"""Measure the wall time of `nnpmm conformers` for five drugs with eight rotatable bonds.
 
-200 geometries of ETKDG, MMFF94s, ANI-2x with eight networks, table, picture and report; each drug
-is a process of its own in an empty folder. The load of the machine is part of the results: on a
-machine that others use too, processor time is what can be compared.
+Each search includes 200 geometries of ETKDG, MMFF94s, ANI-2x with eight networks, table, picture
+and report. Each drug runs in its own process and in an empty folder. The results include the load
+of the machine; if other programs use the machine, compare processor times.
 
 python benchmarks/conformers.py --threads 2
 """
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def timed(smiles: str, model: str, threads: int) -> dict[str, Any]:
-    """Wall and processor time of one search, the machine's load before it, and what it found."""
+    """Return wall and processor time of one search, the load before it, and its result."""
     folder = Path(tempfile.mkdtemp())
     environment = {**os.environ, "OPENMM_CPU_THREADS": str(threads)}
     program = str(Path(sys.executable).with_name("nnpmm"))

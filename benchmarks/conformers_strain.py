@@ -1,8 +1,8 @@
-"""Strain of the 13 poses of the TYK2 ligands with ANI-2x, in vacuum and in implicit water.
+"""Calculate the strain of the 13 TYK2 ligand poses with ANI-2x, in vacuum and in implicit water.
 
-The ligands of openforcefield/protein-ligand-benchmark as they are posed in the protein; charges for
-the water by AM1-BCC. Their strain has no reference here: the figures show what restraint, medium
-and the spread of the networks amount to.
+The ligands are those of openforcefield/protein-ligand-benchmark in their poses in the protein, with
+AM1-BCC charges for the implicit water. There are no reference values for the strain. The figures
+show the effects of the restraint, of the medium and of the spread of the networks.
 
 python benchmarks/conformers_strain.py --image
 """
@@ -26,8 +26,8 @@ from nnpmm.core.settings.reading import parse_settings
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="ANI-2x")
-    parser.add_argument("--first", type=int, default=13, help="how many of the ligands")
-    parser.add_argument("--image", action="store_true", help="of the first ligand in water")
+    parser.add_argument("--first", type=int, default=13, help="number of ligands")
+    parser.add_argument("--image", action="store_true", help="draw the first ligand in water")
     arguments = parser.parse_args()
     rows: dict[str, Any] = {}
     supplier = Chem.SDMolSupplier(str(data_folder() / "tyk2" / "ligands.sdf"), removeHs=False)
@@ -61,7 +61,7 @@ def search(molecule: Chem.Mol, medium: str, model: str) -> ConformerResult:
 
 
 def summary(result: ConformerResult) -> dict[str, float]:
-    """Return the strain and what belongs to it: kcal/mol, angstrom."""
+    """Return the strain and related values, in kcal/mol and angstrom."""
     assert result.strain is not None and result.pose is not None
     return {
         "strain": round(result.strain.restrained / KJ_PER_KCAL, 2),

@@ -1,7 +1,7 @@
-"""Cost of copying a hybrid System, as stages, minimisation and sampling do, against the MM System.
+"""Compare the cost of copying a hybrid System with that of the MM System.
 
-System: HSP90's ligand 3 in water. Both are copied in turn; medians over rounds are printed.
-Writes results/copy_system.json.
+Stages, minimisation and sampling copy the System. The example is HSP90's ligand 3 in water. The
+script copies both systems in turn, prints medians over rounds, and writes results/copy_system.json.
 Usage: python benchmarks/copy_system.py [--rounds 9]
 """
 

@@ -1,10 +1,10 @@
-"""Dipole moments in water: what electrostatic embedding and induction change.
+"""Measure how electrostatic embedding and induction change dipole moments in water.
 
-Runs of ANI-2x (one network) in water under mechanical embedding, under electrostatic embedding with
-EMLE's charges, and with induced dipoles. Of each frame: the dipole moment of the fixed charges
-(AM1-BCC, which needs AmberTools), of EMLE's charges, and of these with the dipoles that the water
-induces. The same of the molecule in vacuum, for comparison.
-Goes on where it was stopped. Prints a table and writes results/dipoles.json.
+ANI-2x (one network) runs in water with mechanical embedding, with electrostatic embedding and
+EMLE's charges, and with induced dipoles as well. For each frame, the script calculates the dipole
+moment of the fixed charges (AM1-BCC, which needs AmberTools), of EMLE's charges, and of EMLE's
+charges with the dipoles that the water induces. It does the same for the molecule in vacuum, for
+comparison. It continues interrupted runs, prints a table and writes results/dipoles.json.
 Usage: python benchmarks/dipoles.py --emle FILE [--folder FOLDER] [--time PS] [--molecules NAME ...]
 """
 
@@ -61,7 +61,7 @@ def main() -> None:
 def molecule_rows(
     name: str, emle: EmleCharges, model: Potential, folder: Path, time: float
 ) -> Iterator[dict[str, Any]]:
-    """Dipole moments of one molecule in vacuum and under each coupling."""
+    """Yield dipole moments of one molecule in vacuum and with each coupling."""
     molecule = molecule_from_smiles(MOLECULES[name], seed=1)
     parameters = parameterize(molecule, provider="amber")
     box = solvate(molecule, parameters, padding=1.15, nonbonded_cutoff=1.0, seed=1)
@@ -89,7 +89,7 @@ def molecule_rows(
 
 
 class Dipoles:
-    """Lengths of the dipole moment of one geometry, D: see ``DIPOLES``."""
+    """Calculate the dipole moments of a geometry in D, in the order of ``DIPOLES``."""
 
     def __init__(self, mm: MMSystem, emle: EmleCharges) -> None:
         charges = charges_of(mm.system)
@@ -102,14 +102,14 @@ class Dipoles:
         self.bonds = topology_bonds(mm.topology, self.region)
 
     def __call__(self, positions: NDArray[np.float64]) -> tuple[float, ...]:
-        """Return the three lengths at positions (n, 3) of the whole system, nm."""
+        """Return the three dipole moments, D, at positions (n, 3) of the whole system, nm."""
         region = positions[self.region]
         if self.box is not None:
             region = make_whole(region, self.box, self.bonds)
         found = self.emle(region)
         damped = self.damped_field(region, positions, found.widths)
         assert found.induce is not None  # EMLE has polarizabilities
-        # E = -1/2 mu(F') . F, so that the dipoles are -2 dE/dF whatever F is
+        # E = -1/2 mu(F') . F, so that the dipoles are -2 dE/dF for any F
         induced = -2 * found.induce(np.zeros_like(damped), damped).by_field
         permanent = found.total @ region
         vectors = (self.fixed @ region, permanent, permanent + induced.sum(axis=0))
@@ -118,7 +118,7 @@ class Dipoles:
     def damped_field(
         self, region: NDArray[np.float64], positions: NDArray[np.float64], widths: NDArray[Any]
     ) -> NDArray[np.float64]:
-        """Field of the water at the atoms as the coupling has it, (n, 3), kJ/mol/nm/e."""
+        """Return the field of the water at the atoms as in the coupling, (n, 3), kJ/mol/nm/e."""
         if self.box is None:
             return np.zeros_like(region)
         vectors = nearest_image(region[:, None] - positions[self.others], self.box)
@@ -137,7 +137,7 @@ def sample(
     store: Path,
     time: float,
 ) -> NDArray[np.float64]:
-    """What is observed at each interval, (frames, 3); goes on with what the file has."""
+    """Return the observables at each interval, (frames, 3); continue an interrupted run."""
     context = start(mm, system)
     integrator = context.getIntegrator()
     store.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def sample(
 
 
 def start(mm: MMSystem, system: openmm.System) -> openmm.Context:
-    """Langevin dynamics at 300 K and constant volume from the positions as built."""
+    """Return a context of Langevin dynamics at 300 K and constant volume."""
     integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, TIMESTEP)
     integrator.setRandomNumberSeed(1)
     context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))

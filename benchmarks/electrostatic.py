@@ -1,12 +1,12 @@
-"""Electrostatic embedding: what a step costs, and what the cutoff costs.
+"""Measure the cost of a step with electrostatic embedding, and the errors of its cutoff.
 
-steps: ms per step of mechanical and of electrostatic embedding with the same network, in turn, for
-ibuprofen in water and for HSP90 with its ligand 3. "the coupling alone" has charges that cost
-nothing.
-truncation: energy and forces of the shift from the force field's charges to AIMNet2's with the
-water around two molecules, cut off by the pair potential of the coupling and, for comparison, by
-1/r that is switched off over the last 0.2 nm; against PME. Frames are of the force field.
-Prints tables and writes results/electrostatic_<part>.json.
+steps: compares ms per step of mechanical and electrostatic embedding with the same network, in
+turn, for ibuprofen in water and for HSP90 with its ligand 3. "the coupling alone" uses constant
+charges, which cost nothing.
+truncation: calculates energies and forces of the change from the force field's charges to AIMNet2's
+for two molecules in water. The cutoff is that of the coupling's pair potential or, for comparison,
+1/r switched off over the last 0.2 nm. The reference is PME. The frames are from the force field.
+Each part prints tables and writes results/electrostatic_<part>.json.
 Usage: python benchmarks/electrostatic.py steps|truncation [--emle FILE]
 """
 
@@ -58,21 +58,21 @@ def main() -> None:
     arguments = parser.parse_args()
     parts = {"steps": measure_step_costs, "truncation": measure_truncation}
     rows = []
-    for row in parts[arguments.part](arguments):  # what is measured is kept if the rest is not
+    for row in parts[arguments.part](arguments):  # rows measured so far survive a failure
         rows.append(row)
         path = write_results(f"electrostatic_{arguments.part}", {"rows": rows})
     print(path)
 
 
 def solvated(smiles: str) -> MMSystem:
-    """A molecule in water, PME with 1 nm."""
+    """Return a molecule in water with PME and a cutoff of 1 nm."""
     molecule = molecule_from_smiles(smiles, seed=1)
     parameters = parameterize(molecule)
     return solvate(molecule, parameters, padding=1.3, nonbonded_cutoff=1.0, seed=1)
 
 
 def charges_of(system: openmm.System) -> np.ndarray:
-    """Charges of all particles, e."""
+    """Return the charges of all particles, e."""
     (force,) = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
     count = force.getNumParticles()
     return np.array([force.getParticleParameters(i)[0]._value for i in range(count)])
@@ -85,7 +85,7 @@ def measure_steps_of(
     topology: Any, system: openmm.System, region: np.ndarray, positions: Any, box: Any,
     arguments: argparse.Namespace, steps: int,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Rows of one system."""
+    """Yield the rows of one system."""
     free = Constant(charges_of(system)[region])
     networks = {
         "ANI-2x, 8 networks": nnpmm.load_model("ANI-2x"),
@@ -122,7 +122,7 @@ def measure_steps_of(
 
 
 def measure_step_costs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Steps of both systems."""
+    """Yield the rows of both systems."""
     box = solvated(IBUPROFEN)
     systems: dict[str, tuple[Any, ...]] = {
         "ibuprofen in water": (
@@ -143,7 +143,7 @@ def measure_step_costs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]
 
 
 def frames_of(box: MMSystem, count: int) -> list[np.ndarray]:
-    """Positions of the force field's ensemble at constant volume, 0.5 ps apart."""
+    """Return positions sampled with the force field at constant volume, 0.5 ps apart."""
     integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.002)
     context = openmm.Context(box.system, integrator, openmm.Platform.getPlatformByName("CPU"))
     context.setPeriodicBoxVectors(*np.array(box.box_vectors))
@@ -159,7 +159,7 @@ def frames_of(box: MMSystem, count: int) -> list[np.ndarray]:
 
 
 def exact_interaction(box: np.ndarray, n_particles: int):
-    """A function: energy and forces of one set of charges with another, by PME in float64."""
+    """Return a function for energy and forces between two sets of charges, by PME."""
     system, force = openmm.System(), openmm.NonbondedForce()
     for _ in range(n_particles):
         system.addParticle(1.0)
@@ -189,7 +189,7 @@ def exact_interaction(box: np.ndarray, n_particles: int):
 
 
 def coupled(box: MMSystem, region: np.ndarray, charges: np.ndarray, cutoff: float):
-    """A function: energy and forces of what embedding adds, by the library."""
+    """Return a function for the energy and forces that the library's embedding adds."""
     model = nnpmm.models.FunctionModel(lambda x, *_: (0.0, np.zeros_like(x)), "nothing")
     system = create_hybrid_system(
         *(box.system, box.topology, region, model),
@@ -209,7 +209,7 @@ def coupled(box: MMSystem, region: np.ndarray, charges: np.ndarray, cutoff: floa
 
 
 def switched(region, environment, shifts, charges, box, cutoff):
-    """Energy of 1/r, switched off over the last SWITCH nm."""
+    """Return the energy of 1/r switched off over the last SWITCH nm."""
     vectors = nearest_image(region[:, None] - environment, box)
     distances = np.linalg.norm(vectors, axis=2)
     x = np.clip((distances - cutoff + SWITCH) / SWITCH, 0, 1)
@@ -218,7 +218,7 @@ def switched(region, environment, shifts, charges, box, cutoff):
 
 
 def measure_truncation(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Errors of the cutoff for each molecule."""
+    """Yield the errors of each cutoff for each molecule."""
     for name, smiles in MOLECULES.items():
         box = solvated(smiles)
         vectors, region = np.array(box.box_vectors, dtype=float), np.array(box.ligand_atoms)

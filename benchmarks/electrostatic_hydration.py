@@ -1,11 +1,12 @@
-"""Hydration free energies with electrostatic embedding: what EMLE's charges change.
+"""Measure how electrostatic embedding with EMLE's charges changes hydration free energies.
 
-Mechanical and electrostatic embedding have the same decoupled state, so that their hydration free
-energies differ by the free energy of taking the molecule in water from one to the other. That is a
-short ladder in `lambda_electrostatic_embedding`, here of ANI-2x with FreeSolv's parameters in TIP3P
-water; it is added to the network's value under mechanical embedding of results/hydration.json.
-"electrostatic" has EMLE's charges, "induction" the dipoles that the water induces as well. An
-interrupted ladder goes on; what is in the results is not run again.
+Mechanical and electrostatic embedding share the same decoupled state. Their hydration free energies
+therefore differ by the free energy of switching the molecule in water from one embedding to the
+other. The script calculates it with a short ladder in `lambda_electrostatic_embedding` for ANI-2x,
+FreeSolv's parameters and TIP3P water, and adds it to the network's value with mechanical embedding
+from results/hydration.json. "electrostatic" uses EMLE's charges; "induction" also includes the
+dipoles that the water induces. The script continues an interrupted ladder and skips ladders that
+are already in the results.
 
 Run: python benchmarks/electrostatic_hydration.py --emle FILE --folder FOLDER [--repeats 2]
 Table alone: python benchmarks/electrostatic_hydration.py --show
@@ -39,7 +40,7 @@ MOLECULES = {
 }
 KINDS = ("electrostatic", "induction")
 STATES = (0.0, 0.25, 0.5, 0.75, 1.0)
-PADDING = 1.15  # nm; at constant pressure the box must stay twice as wide as the cutoff
+PADDING = 1.15  # nm; at constant pressure the box must stay wider than two cutoffs
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--time", type=float, default=50.0, help="ps for each state")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--show", action="store_true", help="print the table alone")
+    parser.add_argument("--show", action="store_true", help="only print the table")
     arguments = parser.parse_args()
     if not arguments.show:
         run(arguments)
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run what is not in the results yet, repeat by repeat."""
+    """Run the ladders that are not in the results yet, repeat by repeat."""
     for repeat in range(1, arguments.repeats + 1):
         for kind in arguments.kinds:
             for key, name in MOLECULES.items():
@@ -110,13 +111,13 @@ def run_ladder(key: str, kind: str, repeat: int, arguments: argparse.Namespace) 
 
 
 def rows() -> list[dict[str, Any]]:
-    """Return what is done, if anything is."""
+    """Return the records of finished ladders."""
     path = RESULTS / f"{NAME}.json"
     return json.loads(path.read_text())["results"]["runs"] if path.exists() else []
 
 
 def table() -> list[str]:
-    """Return the lines of the table: experiment, mechanical, and each kind of embedding."""
+    """Return the lines of the table: experiment, mechanical and each kind of embedding."""
     reference = json.loads((data_folder() / "freesolv" / "database-subset.json").read_text())
     mechanical = mechanical_values(reference)
     lines = [

@@ -1,12 +1,12 @@
-"""All that is measured on a GPU, in one go: the network, steps of dynamics, replicas.
+"""Run all GPU benchmarks in one go: networks, steps of dynamics and replicas.
 
 On a machine with rdkit and the network files:  python benchmarks/gpu.py --write-inputs FOLDER
 On the machine with the GPU:                    python benchmarks/gpu.py --inputs FOLDER
 
-All parts run once side by side without being timed: each compares its results with the float64
-reference, and its kernels are compiled. Then they are timed in turn. A part that fails leaves the
-others; the exit status is 1 then. Writes gpu_ani.json, gpu_aimnet.json, gpu_steps.json and
-replicas.json, and logs next to them.
+First, all parts run once at the same time without timing, to compile their kernels and to compare
+their results with the float64 reference. Then each part is timed on its own. If a part fails, the
+others still run, and the exit status is 1. The script writes gpu_ani.json, gpu_aimnet.json,
+gpu_steps.json and replicas.json, and logs next to them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--write-inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--seconds", type=float, default=600.0, help="for each script")
+    parser.add_argument("--seconds", type=float, default=600.0, help="time limit of each script")
     arguments = parser.parse_args()
     if arguments.write_inputs:
         for script in WITH_INPUTS:
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> bool:
-    """Run every part once, side by side; return whether one failed."""
+    """Run every part once, all at the same time; return whether one failed."""
     parts = {
         name: ("gpu_ani.py", ["--molecules", name, "--boxes", 0, "--rounds", 10])
         for name in LIGANDS
@@ -66,7 +66,7 @@ def prepare(arguments: argparse.Namespace) -> bool:
 def start(
     script: str, options: list, arguments: argparse.Namespace, log: Path | None = None
 ) -> subprocess.Popen:
-    """Start a part; with a log its output goes there."""
+    """Start a part, and write its output to the log if one is given."""
     command = [sys.executable, HERE / script, "--inputs", arguments.inputs, *options]
     if script == "gpu_steps.py":
         command += ["--weights", arguments.inputs / "weights.safetensors"]
@@ -77,12 +77,12 @@ def start(
 
 
 def wait(name: str, process: subprocess.Popen, seconds: float) -> bool:
-    """Return whether a part failed, or took too long."""
+    """Wait for a part; return whether it failed or exceeded its time limit."""
     try:
         status = process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
-        print(f"{name}: ended after {seconds:g} s", flush=True)
+        print(f"{name}: stopped at the time limit of {seconds:g} s", flush=True)
         return True
     if status != 0:
         print(f"{name}: exit status {status}", flush=True)

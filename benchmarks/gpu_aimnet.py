@@ -1,18 +1,18 @@
-"""AIMNet2 on one GPU with the backend cuda: right first, then latency, operations and memory.
+"""Check AIMNet2 with the backend cuda on one GPU, then measure latency, operations and memory.
 
-Every result is compared with the float64 reference before it is timed. Molecules of 32, 50 and 59
-atoms: energy, forces and charges from positions on the host, from positions on the device, without
-a CUDA graph, and of sixteen geometries one by one and batched; microseconds of each kernel; the
-ensemble's first network alone; the backend reference on the same GPU. Without a GPU the same
-operations are compared on the CPU, and times are not measured.
+The script compares every result with the float64 reference before it times it. For molecules of 32,
+50 and 59 atoms it measures energy, forces and charges from positions on the host, from positions on
+the device, without a CUDA graph, and for sixteen geometries one by one and batched. It also
+measures each kernel, the first network of the ensemble alone, and the backend reference on the same
+GPU. Without a GPU it compares the same operations on the CPU and measures no times.
 
-A machine without rdkit and without the network files takes its input from a folder written before:
+A machine without rdkit and without the network files reads its input from a folder written before:
 
     python benchmarks/gpu_aimnet.py --write-inputs FOLDER
     python benchmarks/gpu_aimnet.py --inputs FOLDER --output gpu_aimnet.json
 
-The weights are 35 MB; `--members 0 1` writes some of the networks. Prints a table, writes
-results/gpu_aimnet.json or the file named.
+The weights are 35 MB; `--members 0 1` writes only some of the networks. The script prints a table
+and writes results/gpu_aimnet.json or the file given by --output.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MOLECULES = {
     "dasatinib": "Cc1nc(Nc2ncc(s2)C(=O)Nc2c(C)cccc2Cl)cc(n1)N1CCN(CCO)CC1",
 }
 WEIGHTS = "aimnet2.safetensors"
-# kJ/mol, kJ/mol/nm and e, from the float64 reference; targets.md
+# largest deviations from the float64 reference in kJ/mol, kJ/mol/nm and e
 TOLERANCES = {"energy_error": 0.01, "force_error": 0.5, "charge_error": 1e-5}
 TIMES = ("us_from_host", "us_on_device", "us_without_graph", "us_of_one_network", "us_of_batch")
 
@@ -97,7 +97,7 @@ def read_inputs(folder: Path | None) -> tuple[AimnetParameters, list[Molecule]]:
 
 
 def molecule_row(parameters: AimnetParameters, molecule: Molecule, rounds: int) -> dict[str, Any]:
-    """Errors and times of one molecule."""
+    """Return errors and times of one molecule."""
     row: dict[str, Any] = {"molecule": molecule.name, "atoms": len(molecule.symbols)}
     on_gpu = torch.cuda.is_available()
     before = torch.cuda.memory_allocated() if on_gpu else 0
@@ -127,7 +127,7 @@ def molecule_row(parameters: AimnetParameters, molecule: Molecule, rounds: int) 
 
 
 class Counted(TorchDispatchMode):
-    """Counts operations of torch that do more than look at memory in another way."""
+    """Count the operations of torch that are not only views of the same memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ class Counted(TorchDispatchMode):
 
 
 def without_graph(kernel: CudaKernel, positions: torch.Tensor, rounds: int) -> dict[str, Any]:
-    """Microseconds of the operations one by one, of each kernel, and how many there are."""
+    """Return the microseconds without a graph and of each kernel, and the number of launches."""
     engine: Engine = kernel._engine
     call = engine._on_device._work
     found = {"us_without_graph": device_us(call, max(3, rounds // 10))}
@@ -151,7 +151,7 @@ def without_graph(kernel: CudaKernel, positions: torch.Tensor, rounds: int) -> d
 
 
 def make_kernel(parameters: AimnetParameters, symbols: list[str]) -> CudaKernel:
-    """Return the kernel on the GPU, or on the CPU where there is none."""
+    """Return the kernel on the GPU, or on the CPU if there is no GPU."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return CudaKernel(parameters, symbols, 0, device, "single")
 
@@ -159,17 +159,17 @@ def make_kernel(parameters: AimnetParameters, symbols: list[str]) -> CudaKernel:
 def errors(
     parameters: AimnetParameters, kernel: CudaKernel, molecule: Molecule
 ) -> dict[str, float]:
-    """Return the errors of energy, forces and charges; refuse to go on if they are too large."""
+    """Return errors of energy, forces and charges; stop if they exceed the tolerances."""
     reference = ReferenceKernel(parameters, molecule.symbols, 0, "cpu", "double")
     expected, charges = reference.in_potential(molecule.positions, np.zeros(len(molecule.symbols)))
-    kernel.evaluate(1.01 * molecule.positions)  # so that nothing right can be left from before
+    kernel.evaluate(1.01 * molecule.positions)  # overwrites results of earlier calls
     found, again = (kernel.evaluate(molecule.positions) for _ in range(2))
     row = {
         "energy_error": abs(found.energy - expected.energy),
         "force_error": float(np.abs(found.forces - expected.forces).max()),
         "charge_error": float(np.abs(kernel.charges(molecule.positions) - charges).max()),
     }
-    # Written so that NaN fails too.
+    # The comparison is written so that NaN fails, too.
     if not all(row[name] <= bound for name, bound in TOLERANCES.items()):
         raise SystemExit(f"wrong: {molecule.name} differs from the float64 reference by {row}")
     if not np.array_equal(found.forces, again.forces):

@@ -1,19 +1,21 @@
-"""ANI on one GPU with the triton backend: right first, then latency, launches, memory, large boxes.
+"""Check ANI with the triton backend on one GPU, then measure latency, launches and memory.
 
-Every result is compared with the float64 reference before it is timed. Ligands of 33, 59 and 75
-atoms: energy and forces from positions on the host, from positions on the device, without a CUDA
-graph, from two streams, and of sixteen geometries one by one and batched; microseconds of each
-kernel; the ensemble's first network alone; the other backends on the same GPU. Periodic boxes of
-water up to 108,000 atoms are replicas of one of 3,000 atoms, so that its reference serves them all.
+The script compares every result with the float64 reference before it times it. For ligands of 33,
+59 and 75 atoms it measures energy and forces from positions on the host, from positions on the
+device, without a CUDA graph, from two streams, and for sixteen geometries one by one and batched.
+It also measures each kernel, the first network of the ensemble alone, and the other backends on the
+same GPU. The periodic boxes of water, up to 108,000 atoms, are replicas of a box of 3,000 atoms, so
+that one reference evaluation serves them all.
 
-A machine without rdkit and without the network files takes its input from a folder written before:
+A machine without rdkit and without the network files reads its input from a folder written before:
 
     python benchmarks/gpu_ani.py --write-inputs FOLDER
     python benchmarks/gpu_ani.py --inputs FOLDER --output gpu_ani.json
 
-The weights written are cut to the ligands' elements, exactly: 40 MB for ANI-2x. With `--elements`
-they are cut further (H, C, N, O: 19 MB), and molecules of other elements are not measured.
-Prints tables, writes results/gpu_ani.json or the file named.
+The script writes only the weights of the ligands' elements, which changes no result: 40 MB for
+ANI-2x. `--elements` restricts the weights further (H, C, N, O: 19 MB); molecules with other
+elements are then not measured. The script prints tables and writes results/gpu_ani.json or the file
+given by --output.
 """
 
 from __future__ import annotations
@@ -39,12 +41,12 @@ from nnpmm.models.ani.family import load_ani
 from nnpmm.models.ani.reference import ReferenceKernel
 from nnpmm.models.ani.triton import missing
 
-ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # of a ligand, kJ/mol and kJ/mol/nm; targets.md
-WATERS = 1000  # of the box that the reference evaluates
-GEOMETRIES = 16  # of a batch
+ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # of a ligand, kJ/mol and kJ/mol/nm
+WATERS = 1000  # in the box that the reference evaluates
+GEOMETRIES = 16  # in a batch
 REPLICAS = ((1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (3, 3, 2), (4, 3, 3))
 NOT_MEASURED = "not measured"
-WATER = "water.npz"  # the reference's answer
+WATER = "water.npz"  # results of the reference
 
 
 class Box(NamedTuple):
@@ -59,12 +61,12 @@ class Box(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="ANI-2x")
-    parser.add_argument("--elements", nargs="+", help="cut the weights to these")
+    parser.add_argument("--elements", nargs="+", help="restrict the weights to these")
     parser.add_argument("--write-inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--molecules", nargs="*", default=list(LIGANDS))
     parser.add_argument(
-        "--boxes", type=int, default=len(REPLICAS), help="how many, from the smallest"
+        "--boxes", type=int, default=len(REPLICAS), help="number of boxes, from the smallest"
     )
     parser.add_argument("--output", type=Path)
     parser.add_argument("--rounds", type=int, default=300)
@@ -129,11 +131,12 @@ def evaluated_box(parameters: AniParameters) -> Box:
 
 
 def symbols_of_water(n_atoms: int) -> list[str]:
+    """Return the element symbols of a box of water."""
     return ["O", "H", "H"] * (n_atoms // 3)
 
 
 def molecule_row(parameters: AniParameters, molecule: Molecule, rounds: int) -> dict[str, Any]:
-    """Errors and times of one ligand."""
+    """Return errors and times of one ligand."""
     row: dict[str, Any] = {"molecule": molecule.name, "atoms": len(molecule.symbols)}
     reason = missing()
     if absent := set(molecule.symbols) - set(parameters.elements):
@@ -174,7 +177,7 @@ def molecule_row(parameters: AniParameters, molecule: Molecule, rounds: int) -> 
 def two_streams_us(
     parameters: AniParameters, molecule: Molecule, expected: np.ndarray, rounds: int
 ) -> float:
-    """Microseconds of two kernels on a stream each, started together; refuse wrong forces."""
+    """Return the microseconds of two kernels on separate streams; stop if forces are wrong."""
     streams = [torch.cuda.Stream() for _ in range(2)]
     kernels = [make_kernel(parameters, molecule.symbols) for _ in streams]
     shifted = [molecule.positions, molecule.positions + 0.1]
@@ -200,13 +203,13 @@ def two_streams_us(
 def backends_us(
     parameters: AniParameters, molecule: Molecule, rounds: int
 ) -> dict[str, float | str]:
-    """Median microseconds of energy and forces with each backend that runs on the GPU."""
+    """Return the median microseconds of energy and forces with each backend on the GPU."""
     found: dict[str, float | str] = {}
     for name in usable_backends("cuda", "single"):
         try:
             evaluator = AniModel(parameters, backend=name, device="cuda").bind(molecule.numbers)
             evaluator(molecule.positions)
-        except Exception as error:  # a peer that fails here leaves the other rows
+        except Exception as error:  # a backend that fails must not lose the other rows
             found[name] = f"{NOT_MEASURED}: {error}"
         else:
             found[name] = wall_us(partial(evaluator, molecule.positions), rounds)
@@ -214,7 +217,7 @@ def backends_us(
 
 
 def box_rows(parameters: AniParameters, replicas: Any, small: Box | None) -> list[dict[str, Any]]:
-    """Errors, times and memory of periodic boxes of water."""
+    """Return errors, times and memory of periodic boxes of water."""
     if not torch.cuda.is_available() or not {"H", "O"} <= set(parameters.elements):
         return [{"atoms": 3 * WATERS * int(np.prod(r)), "result": NOT_MEASURED} for r in replicas]
     small = small or evaluated_box(parameters)
@@ -224,7 +227,7 @@ def box_rows(parameters: AniParameters, replicas: Any, small: Box | None) -> lis
 def box_row(
     parameters: AniParameters, small: Box, replicas: tuple[int, int, int]
 ) -> dict[str, Any]:
-    """One box made of replicas of a smaller one whose energy and forces are known."""
+    """Return the row of a box made of replicas of a smaller one with known energy and forces."""
     cells = np.stack(np.meshgrid(*map(np.arange, replicas), indexing="ij"), axis=-1)
     shifts = cells.reshape(-1, 3) @ small.box
     copies, n = len(shifts), len(shifts) * len(small.positions)
@@ -235,7 +238,7 @@ def box_row(
     kernel = make_kernel(parameters, symbols_of_water(n))
     row: dict[str, Any] = {"atoms": n}
     forces = np.tile(small.forces, (copies, 1))
-    # The energy's bound is that of a ligand of 30 atoms, for each of as many.
+    # The tolerance of the energy grows with the atoms, in units of a ligand of 30 atoms.
     row |= errors(kernel, positions, box, copies * float(small.energy), forces, n / 30)
     row["ms"] = wall_us(lambda: kernel.evaluate(positions, box), 10) / 1000
     row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
@@ -243,7 +246,7 @@ def box_row(
 
 
 def make_kernel(parameters: AniParameters, symbols: list[str]) -> Any:
-    """Return the kernel on the GPU, or on Triton's interpreter where there is none."""
+    """Return the kernel on the GPU, or in Triton's interpreter if there is no GPU."""
     from nnpmm.models.ani.triton.kernel import TritonKernel
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -258,11 +261,11 @@ def errors(
     forces: np.ndarray,
     ligands: float,
 ) -> dict[str, float]:
-    """Return the errors of energy and forces; refuse to go on if they are too large."""
+    """Return the errors of energy and forces; stop if they exceed the tolerances."""
     found, again = kernel.evaluate(positions, box), kernel.evaluate(positions, box)
     energy_error = abs(found.energy - energy)
     force_error = float(np.abs(found.forces - forces).max())
-    # Written so that NaN fails too.
+    # The comparison is written so that NaN fails, too.
     if not (energy_error <= ENERGY_TOLERANCE * ligands and force_error <= FORCE_TOLERANCE):
         raise SystemExit(
             f"wrong: {len(positions)} atoms differ from the float64 reference by {energy_error:.3g}"
@@ -274,7 +277,7 @@ def errors(
 
 
 def wall_us(call: Callable[[], Any], rounds: int) -> float:
-    """Median microseconds of a call that waits for the device."""
+    """Return the median microseconds of a call that waits for the device."""
     for _ in range(3):
         call()
     samples = []
@@ -286,7 +289,7 @@ def wall_us(call: Callable[[], Any], rounds: int) -> float:
 
 
 def device_us(call: Callable[[], Any], rounds: int, repeats: int = 20) -> float:
-    """Median microseconds on the device of one of several calls in a row, by CUDA events."""
+    """Return the median microseconds per call on the device, over calls in a row."""
     call()
     samples = []
     for _ in range(rounds):
@@ -301,7 +304,7 @@ def device_us(call: Callable[[], Any], rounds: int, repeats: int = 20) -> float:
 
 
 def profile_us(call: Callable[[], Any], repeats: int = 50) -> dict[str, tuple[int, float]]:
-    """Launches of each kernel in one call, and their mean microseconds; empty if none were seen."""
+    """Return launches and mean microseconds of each kernel in a call; empty without a GPU trace."""
     activities = [torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=activities) as profile:
         for _ in range(repeats):
@@ -342,7 +345,7 @@ def report(results: dict[str, Any]) -> None:
 
 
 def number(value: Any, width: int) -> str:
-    """Three digits, or that it was not measured."""
+    """Return a value with three digits, or that it was not measured."""
     text = f"{value:.3g}" if isinstance(value, (int, float)) else NOT_MEASURED
     return f"{text:>{width}s}"
 

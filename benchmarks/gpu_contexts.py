@@ -1,9 +1,10 @@
-"""What it costs that OpenMM and torch have a CUDA context each, and what NVIDIA's MPS changes.
+"""Measure the cost of separate CUDA contexts of OpenMM and torch, and the effect of NVIDIA's MPS.
 
-OpenMM's CUDA platform creates a context of its own, torch uses the device's primary one. A GPU runs
-one of them at a time and has to change between them in every step, unless the Multi-Process Service
-(MPS) makes them one. Microseconds of an evaluation of the network, of a step of the force field,
-and of both in turn; of steps of NNP/MM in a row, and of the callback and the network within them.
+OpenMM's CUDA platform creates a context of its own; torch uses the device's primary context. A GPU
+runs only one of them at a time and must switch between them in every step, unless the Multi-Process
+Service (MPS) merges them. The script measures microseconds of an evaluation of the network, of a
+step of the force field, and of both in turn. It also measures consecutive steps of NNP/MM, and the
+callback with the network within them.
 
 Run it twice, with and without MPS (`nvidia-cuda-mps-control -d` starts it, `echo quit |
 nvidia-cuda-mps-control` ends it); the second run adds its column to results/gpu_contexts.json:
@@ -11,7 +12,7 @@ nvidia-cuda-mps-control` ends it); the second run adds its column to results/gpu
     python benchmarks/gpu_contexts.py --inputs FOLDER --label "own contexts"
     python benchmarks/gpu_contexts.py --inputs FOLDER --label MPS
 
-The folder is one that gpu.py has written.
+gpu.py --write-inputs writes the folder.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def advance(context: openmm.Context, steps: int) -> None:
-    """Take some steps and wait for the device."""
+    """Run some steps and wait for the device."""
     context.getIntegrator().step(steps)
     context.getState(energy=True).getPotentialEnergy()
 

@@ -1,18 +1,18 @@
-"""What a step of NNP/MM costs over the force field's on one GPU, and where its time goes.
+"""Compare the cost of a step of NNP/MM and of the force field on one GPU, and divide it into parts.
 
-HSP90's ligand 3 in water, its complex, and Tyk2's complex with ligand ejm_31: CUDA in mixed
-precision, ANI-2x with the triton backend. Steps of the force field and of NNP/MM take turns at
-time steps of 2, 4 and 5 fs, and so do steps of RESPA. Two more systems say where the time goes: the
-hybrid one without its network, and with a network that returns zeros, which costs what the bridge
-from OpenMM costs. First the hybrid energy and forces on the GPU are compared with those
-of the Reference platform and the float64 network.
+The systems are HSP90's ligand 3 in water, its complex, and Tyk2's complex with ligand ejm_31. CUDA
+runs in mixed precision, and ANI-2x with the triton backend. Steps of the force field and of NNP/MM
+take turns at time steps of 2, 4 and 5 fs, and so do steps of RESPA. Two more systems show where the
+time goes: the hybrid system without its network, and with a network that returns zeros, which
+measures the cost of the callback from OpenMM. First, the script compares the hybrid energy and
+forces on the GPU with those of the Reference platform and the float64 network.
 
-A machine without rdkit and without the network files takes its input from a folder written before:
+A machine without rdkit and without the network files reads its input from a folder written before:
 
     python benchmarks/gpu_steps.py --write-inputs FOLDER
     python benchmarks/gpu_steps.py --inputs FOLDER --weights weights.safetensors
 
-Prints a table and writes results/gpu_steps.json or the file named.
+The script prints a table and writes results/gpu_steps.json or the file given by --output.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from nnpmm.models.ani.family import load_ani
 
 SYSTEMS = ("HSP90 ligand 3 in water", "HSP90 complex", "Tyk2 complex")
 TIMESTEPS = (2.0, 4.0, 5.0)  # fs
-PARTS_STEP = 0.01  # fs; what a step costs does not depend on it
+PARTS_STEP = 0.01  # fs; the cost of a step does not depend on it
 RESPA = ((2.0, 4.0), (1.0, 4.0), (2.0, 6.0))  # inner and outer step, fs
 TEMPERATURE, FRICTION = 300.0, 1.0
 HYDROGEN_MASS, MASS_FACTOR = 3.0, 3.0  # amu; of the region, for 5 fs
@@ -60,11 +60,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write-inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--inputs", type=Path, metavar="FOLDER")
-    parser.add_argument("--weights", type=Path, help="a file of gpu_ani.py --write-inputs")
+    parser.add_argument("--weights", type=Path, help="weights written by gpu_ani.py --write-inputs")
     parser.add_argument("--systems", nargs="+", default=SYSTEMS)
     parser.add_argument("--platform", default="CUDA")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=200, help="of each turn")
+    parser.add_argument("--steps", type=int, default=200, help="number of steps in each turn")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     if arguments.write_inputs:
@@ -106,7 +106,7 @@ def cases(folder: Path | None, names: list[str]) -> Iterator[tuple[str, Case]]:
 
 
 def tyk2_complex() -> tuple[app.Topology, openmm.System, Any, Any]:
-    """Tyk2 with ligand ejm_31 in its site, in a box of water."""
+    """Return Tyk2 with ligand ejm_31 in its site, in a box of water."""
     from nnpmm.freeenergy.relative.box import read_ligands
     from nnpmm.structures import parameterize, read_structure, solvate
 
@@ -128,7 +128,7 @@ def tyk2_complex() -> tuple[app.Topology, openmm.System, Any, Any]:
 
 
 def write_case(folder: Path, name: str, case: Case) -> None:
-    """Write a system as System XML and PDB file."""
+    """Write a system as a System XML file and a PDB file."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / name.replace(" ", "-")
     stem.with_suffix(".xml").write_text(openmm.XmlSerializer.serialize(case.system))
@@ -191,9 +191,9 @@ def whole_steps(
 def parts_of(
     hybrid: nnpmm.HybridSystem, network: Clocked, start: Any, platform: tuple[Any, ...]
 ) -> dict[str, openmm.Context]:
-    """Return contexts with no network, with a callback of zeros, and with a clocked network.
+    """Return contexts without a network, with a callback of zeros, and with a timed network.
 
-    Their steps are short: without a network nothing holds the region together.
+    The steps are short, because without a network nothing keeps the region together.
     """
     zeros = FunctionModel(lambda positions, *_: (0.0, np.zeros_like(positions)), "zeros")
     bridge = callback(hybrid, zeros.bind(hybrid.evaluator.atomic_numbers))
@@ -209,7 +209,7 @@ def parts_of(
 
 
 def coupled(case: Case, model: Potential, **inside: Any) -> nnpmm.HybridSystem:
-    """Couple with constraints kept and masses that allow steps of 5 fs."""
+    """Return a hybrid system with constraints kept and masses that allow steps of 5 fs."""
     hybrid = nnpmm.couple(
         *(case.system, case.topology, case.region, model),
         coupling=Mechanical(constraints="keep", **inside),
@@ -219,7 +219,7 @@ def coupled(case: Case, model: Potential, **inside: Any) -> nnpmm.HybridSystem:
 
 
 def relaxed(hybrid: nnpmm.HybridSystem, case: Case, platform: tuple[Any, ...]) -> openmm.State:
-    """Return the state after a minimisation and some hundred short steps of the hybrid system."""
+    """Return the state after a minimisation and 500 short steps of the hybrid system."""
     context = openmm.Context(hybrid.system, langevin(1.0), *platform)
     context.setPeriodicBoxVectors(*case.box)
     context.setPositions(case.positions)
@@ -232,7 +232,7 @@ def relaxed(hybrid: nnpmm.HybridSystem, case: Case, platform: tuple[Any, ...]) -
 def errors(
     hybrid: nnpmm.HybridSystem, case: Case, model: AniModel, start: Any, platform: tuple[Any, ...]
 ) -> dict[str, float]:
-    """Compare the network's energy and forces within a step with the float64 reference."""
+    """Return the errors of the network's energy and forces from the float64 reference."""
     exact = AniModel(model.parameters, backend="reference", device="cpu", precision="double")
     slow = coupled(case, exact)
     found = network_state(hybrid, start, platform)
@@ -254,6 +254,7 @@ def network_state(
 
 
 def langevin(fs: float) -> openmm.Integrator:
+    """Return a Langevin integrator with a time step in fs."""
     return openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, fs / 1000)
 
 
@@ -263,7 +264,7 @@ def context_of(
     start: openmm.State,
     platform: tuple[Any, ...],
 ) -> openmm.Context:
-    """Return a context that begins where another one ended."""
+    """Return a context that starts from a given state."""
     context = openmm.Context(system, integrator, *platform)
     context.setPeriodicBoxVectors(*start.getPeriodicBoxVectors())
     context.setPositions(start.getPositions())
@@ -277,13 +278,13 @@ def timestep(context: openmm.Context) -> float:
 
 
 def advance(context: openmm.Context, steps: int) -> Callable[[], None]:
-    """Return what takes some steps and waits for the GPU."""
+    """Return a function that runs some steps and waits for the GPU."""
 
     def call() -> None:
         context.getIntegrator().step(steps)
         energy = context.getState(energy=True).getPotentialEnergy()._value
         if not np.isfinite(energy):
-            raise SystemExit("wrong: the energy is not finite any more")
+            raise SystemExit("wrong: the energy is no longer finite")
 
     return call
 
