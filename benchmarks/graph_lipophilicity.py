@@ -1,11 +1,11 @@
-"""Octanol/water logP of small molecules: networks against the estimate of `nnpmm permeation map`.
+"""Compare octanol/water logP of small molecules from networks with `nnpmm permeation map`.
 
     python benchmarks/graph_lipophilicity.py --folder FOLDER
 
-FOLDER is that of graph_pretraining.py, whose models of lipophilicity (log D at pH 7.4) are used as
-they are, with a straight line fitted, and as the start of models of logP. Every split of the 154
-measured molecules tests on a tenth of them; all that is fitted is fitted to the others, the three
-coefficients of `octanol.atomic_log_p` among them. Prints a table, and writes
+FOLDER is the one of graph_pretraining.py. Its models of lipophilicity (log D at pH 7.4) are used in
+three ways: as they are, with a fitted straight line, and as the start of models of logP. Each split
+of the 154 measured molecules tests on a tenth of them. Everything else is fitted to the rest,
+including the three coefficients of `octanol.atomic_log_p`. The script prints a table and writes
 results/graph_lipophilicity.json.
 """
 
@@ -42,8 +42,8 @@ MEASURED = "measured"
 EPOCHS = 60
 MEMBERS = 4
 SHIPPED = ROOT / "nnpmm" / "permeation" / "mapping" / "logp.json"
-# Acids, amines, amidines, azoles with N-H, phenols and alcohols, sulfonamides, imides, charges and
-# nitrogen in aromatic rings: more than ionizes at pH 7.4.
+# Groups that may ionize at pH 7.4, and some that do not: acids, amines, amidines, azoles with N-H,
+# phenols and alcohols, sulfonamides, imides, charges and nitrogen in aromatic rings.
 IONIZABLE = (
     *("[CX3](=O)[OX2H1]", "[OH]", "[SX4](=O)(=O)[NX3;H1,H2]", "[#7]S(=O)(=O)", "P", "[+,-]"),
     "[NX3;!$(N-[C,S,P]=[O,S,N]);!$(N-a);!$(N-C=[C,N]);!$(N-[N,O])]",
@@ -52,7 +52,7 @@ IONIZABLE = (
 
 
 def descriptors(smiles: str) -> list[float]:
-    """Return what the estimate of nnpmm multiplies: 1, sp3 carbons, whether there is N or O."""
+    """Return the descriptors of nnpmm's estimate: 1, number of sp3 carbons, presence of N or O."""
     atoms = list(Chem.MolFromSmiles(smiles).GetAtoms())
     sp3 = Chem.HybridizationType.SP3
     carbons = sum(a.GetAtomicNum() == 6 and a.GetHybridization() == sp3 for a in atoms)
@@ -60,7 +60,7 @@ def descriptors(smiles: str) -> list[float]:
 
 
 def merged_model(folder: Path, paths: list[Path]) -> Path:
-    """Write models of one member each as one of several members, and return its path."""
+    """Merge models of one member each into one model, write it, and return its path."""
     models = [load_property_model(path) for path in paths]
     settings = models[0].card.settings.model_copy(update={"members": len(models)})
     card = models[0].card.model_copy(
@@ -72,7 +72,7 @@ def merged_model(folder: Path, paths: list[Path]) -> Path:
 
 
 def from_lipophilicity(folder: Path, model: Path, split: int) -> PropertyModel:
-    """Return networks of logP that begin as those of lipophilicity."""
+    """Return networks of logP that are trained from those of lipophilicity."""
     settings = FinetuningSettings(
         data=DATA,
         value="logp",
@@ -86,12 +86,12 @@ def from_lipophilicity(folder: Path, model: Path, split: int) -> PropertyModel:
 
 
 def beads_log_p(smiles: str, log_p: float) -> float:
-    """Return the logP of the beads of a molecule whose own logP is given."""
+    """Return the logP of the beads that represent a molecule of a given logP."""
     return map_smiles(smiles, log_p=log_p).bead_log_p
 
 
 def current_log_p(smiles: list[str], fitted_to: tuple[list[str], np.ndarray]) -> np.ndarray:
-    """Return Crippen's sum with three coefficients that are fitted to some molecules."""
+    """Return Crippen's sum corrected by three coefficients fitted to known molecules."""
     known, values = fitted_to
     residual = values - crippen_log_p(known)
     coefficients, *_ = np.linalg.lstsq(
@@ -106,7 +106,7 @@ def crippen_log_p(smiles: list[str]) -> np.ndarray:
 
 
 def small_molecules(folder: Path, start: Path, splits: int) -> tuple[dict[str, Any], float]:
-    """Return errors of molecules that are tested and of their beads, and the factor on spreads."""
+    """Return errors of the tested molecules and their beads, and the scale of the spreads."""
     molecules = merged(read_molecules(DATA, value="logp"))
     smiles = [molecule.smiles for molecule in molecules]
     values = np.array([molecule.value for molecule in molecules])
@@ -157,7 +157,7 @@ def small_molecules(folder: Path, start: Path, splits: int) -> tuple[dict[str, A
 
 
 def row_of(each: np.ndarray, current: np.ndarray) -> dict[str, Any]:
-    """Return means and differences of errors (splits, 2) of molecules and of their beads."""
+    """Return means and differences of the errors (splits, 2) of molecules and their beads."""
     change = each - current
     return {
         what: {
@@ -174,8 +174,8 @@ def row_of(each: np.ndarray, current: np.ndarray) -> dict[str, Any]:
 def large_molecules(folder: Path, start: Path) -> dict[str, Any]:
     """Return errors of drug-like molecules without acidic or basic groups.
 
-    Their log D at pH 7.4 is their logP. No network has seen them: they are of the test of the
-    lipophilicity data, which is the same for all seeds.
+    Their log D at pH 7.4 equals their logP. No network has seen them, because they belong to the
+    test part of the lipophilicity data, which is the same for all seeds.
     """
     model = load_property_model(start)
     table = merged(read_molecules(folder / "lipophilicity.csv", value="value"))
@@ -222,9 +222,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--splits", type=int, default=10)
-    parser.add_argument("--start", choices=STARTS, default="random", help="of lipophilicity")
-    parser.add_argument("--seeds", type=int, default=2, help="models of lipophilicity")
-    parser.add_argument("--ship", action="store_true", help="write the model of the package, too")
+    parser.add_argument(
+        "--start", choices=STARTS, default="random", help="start of the lipophilicity models"
+    )
+    parser.add_argument("--seeds", type=int, default=2, help="number of lipophilicity models")
+    parser.add_argument("--ship", action="store_true", help="also write the model of the package")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = options.folder.absolute()
@@ -246,7 +248,7 @@ def main() -> None:
 
 
 def ship(model: PropertyModel, scale: float) -> None:
-    """Write the model of the package, without paths of this machine."""
+    """Write the model of the package, without local paths."""
     settings = model.card.settings.model_copy(
         update={"data": Path(DATA.name), "pretrained": Path("lipophilicity.json")}
     )
@@ -274,7 +276,7 @@ def show(record: dict[str, Any]) -> None:
 
 
 def cells_of(name: str, found: dict[str, float]) -> list[str]:
-    """Return an error and its difference from nnpmm's, as text."""
+    """Return an error and its difference from the current estimate, as text."""
     value = f"{found['rmse']:.3f} ± {found['error']:.3f}"
     change = f"{found['difference']:+.3f} ± {found['difference_error']:.3f}"
     if name == MEASURED:

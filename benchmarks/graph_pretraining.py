@@ -1,4 +1,4 @@
-"""Solubility and lipophilicity from graphs of molecules: pre-trained on geometries, or not.
+"""Compare property networks for molecular graphs with and without pre-training on geometries.
 
     python benchmarks/graph_pretraining.py prepare --folder FOLDER
     nnpmm graphs pretrain FOLDER/pretraining.yaml -o FOLDER/pretraining
@@ -6,8 +6,9 @@
     python benchmarks/graph_pretraining.py forests --folder FOLDER   # needs scikit-learn
     python benchmarks/graph_pretraining.py report --folder FOLDER
 
-``run`` goes on where it stopped, and adds seeds to those that are there. The molecules that are
-tested on are the same for all seeds and are left out of the pre-training, in every stereoisomer.
+The properties are solubility and lipophilicity. ``run`` continues an interrupted run, and adds
+seeds to finished ones. All seeds use the same test molecules; the pre-training excludes these in
+every stereoisomer.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ epochs: {epochs}
 
 
 def readable_lines(name: str) -> tuple[list[tuple[str, str]], int]:
-    """Return SMILES and values of a data set, and how many lines are damaged.
+    """Return SMILES and values of a data set, and the number of damaged lines.
 
-    In esol.csv, names with commas have pushed the SMILES out of their column.
+    In esol.csv, names with commas shift the SMILES out of their column.
     """
     lines = (data_folder() / "moleculenet" / DATA[name]).read_text().splitlines()
     columns = lines[0].split(",")
@@ -78,7 +79,7 @@ def readable_lines(name: str) -> tuple[list[tuple[str, str]], int]:
 
 
 def prepare(folder: Path, most: int, epochs: int) -> None:
-    """Write clean tables, the molecules that are tested on, and settings of the pre-training."""
+    """Write clean tables, the test molecules, and the settings of the pre-training."""
     tested: set[str] = set()
     every: list[str] = []
     for name in DATA:
@@ -98,7 +99,7 @@ def prepare(folder: Path, most: int, epochs: int) -> None:
     write_table(folder / "seen.csv", [("smiles",), *((text,) for text in seen)])
     settings = PRETRAINING.format(recombined=len(seen) // 6, network=NETWORK, epochs=epochs)
     write_atomically(folder / "pretraining.yaml", settings)
-    print(f"{len(tested)} molecules are tested on; the pre-training sees {len(seen)} of the others")
+    print(f"{len(tested)} test molecules; the pre-training uses {len(seen)} of the others")
 
 
 def molecules_of(path: Path) -> list[Molecule]:
@@ -113,7 +114,7 @@ def run(
     names: tuple[str, ...],
     splits: tuple[SplitKind, ...],
 ) -> None:
-    """Train all that is not there yet, seed by seed."""
+    """Train all networks that are missing, seed by seed."""
     torch.set_num_threads(1)
     for seed in range(1, seeds + 1):
         for name, split, start in itertools.product(names, splits, starts):
@@ -127,7 +128,7 @@ def run(
 
 
 def run_forests(folder: Path, seeds: int) -> None:
-    """Fit random forests on fingerprints, and keep their predictions of the tested molecules.
+    """Fit random forests to fingerprints, and store their predictions for the test molecules.
 
     They learn from the training and validation molecules of the networks.
     """
@@ -157,7 +158,7 @@ def run_forests(folder: Path, seeds: int) -> None:
 
 
 def report(folder: Path, seeds: int) -> None:
-    """Print tables of all seeds that every method has, and write them with JSON and picture."""
+    """Print the table of all seeds that every method has, and write it with the results."""
     cases = []
     for name, split in itertools.product(DATA, SPLITS):
         values = {
@@ -204,8 +205,8 @@ def report(folder: Path, seeds: int) -> None:
 def frozen(folder: Path, name: str, split: SplitKind, draws: int = 5) -> dict[str, Any]:
     """Return RMS errors of a linear fit to the states of molecules, without training a network.
 
-    Random networks have their batch normalization adapted to the molecules. The ridge is chosen by
-    a tenth of the molecules that are not tested.
+    The batch normalization of random networks is adapted to the molecules. A tenth of the training
+    molecules is set aside to choose the ridge parameter.
     """
     molecules = molecules_of(folder / f"{name}.csv")
     smiles = [molecule.smiles for molecule in molecules]
@@ -244,7 +245,7 @@ def frozen(folder: Path, name: str, split: SplitKind, draws: int = 5) -> dict[st
 
 
 def paths(folder: Path, name: str, split: str, seed: int) -> list[Path]:
-    """Return the files of one seed of all methods."""
+    """Return the files of all methods for one seed."""
     runs = [folder / "runs" / f"{name}-{split}-{start}-{seed}" / "model.json" for start in STARTS]
     return [*runs, folder / "forests" / f"{name}-{split}-{seed}.json"]
 
@@ -252,13 +253,13 @@ def paths(folder: Path, name: str, split: str, seed: int) -> list[Path]:
 def predictions(
     folder: Path, name: str, split: str, method: str, seed: int, tested: list[str]
 ) -> np.ndarray:
-    """Return what a method predicts of the tested molecules."""
+    """Return the predictions of a method for the test molecules."""
     *runs, forest = paths(folder, name, split, seed)
     if method == "forest":
         return np.array(json.loads(forest.read_text()))
     model = load_property_model(runs[STARTS.index(method)])
     if sorted(model.card.test) != sorted(tested):
-        raise SystemExit(f"{runs[0].parent}: was tested on other molecules")
+        raise SystemExit(f"{runs[0].parent} was tested on other molecules")
     return model.predict(tested)[0]
 
 
@@ -267,8 +268,8 @@ def case_record(
 ) -> dict[str, Any]:
     """Return RMS errors of every seed and method, and differences with their errors.
 
-    Differences are paired over the seeds. Their second error comes from drawing other test
-    molecules (bootstrap), the same for both methods.
+    Differences are paired over the seeds. Their second error is a bootstrap over the test
+    molecules, with the same draws for both methods.
     """
     errors = {method: rms(values, labels) for method, values in found.items()}
     rng = np.random.default_rng(1)
@@ -369,16 +370,16 @@ def write_table(path: Path, rows: list[tuple[str, ...]]) -> None:
 
 
 def main() -> None:
-    """Do a part of the benchmark."""
+    """Run one part of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("prepare", "run", "forests", "report"))
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--molecules", type=int, default=6000, help="of the pre-training, at most")
-    parser.add_argument("--epochs", type=int, default=200, help="of the pre-training")
+    parser.add_argument("--molecules", type=int, default=6000, help="at most, for the pre-training")
+    parser.add_argument("--epochs", type=int, default=200, help="for the pre-training")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--start", choices=STARTS, help="of 'run'; both if left out")
-    parser.add_argument("--split", choices=SPLITS, help="of 'run'; both if left out")
-    parser.add_argument("--property", choices=tuple(DATA), help="of 'run'; both if left out")
+    parser.add_argument("--start", choices=STARTS, help="for 'run'; default: both")
+    parser.add_argument("--split", choices=SPLITS, help="for 'run'; default: both")
+    parser.add_argument("--property", choices=tuple(DATA), help="for 'run'; default: both")
     options = parser.parse_args()
     if options.part == "prepare":
         prepare(options.folder, options.molecules, options.epochs)

@@ -1,10 +1,10 @@
-"""Hydration free energies of FreeSolv's molecules: network and force field against experiment.
+"""Compare hydration free energies of FreeSolv's molecules with experiment, network and force field.
 
-The force field has FreeSolv's own parameters (GAFF, AM1-BCC) in TIP3P water. Of the first molecules
-one ladder gives the values of both potentials, and those of the force field check the alchemy
-against FreeSolv's. Of the others the difference of the two potentials alone is calculated and added
-to FreeSolv's value. Each repeat has a box and random numbers of its own. What is in the results
-already is not run again; an interrupted ladder goes on.
+The force field uses FreeSolv's own parameters (GAFF, AM1-BCC) in TIP3P water. For the first
+molecules, one ladder gives the values of both potentials; comparing the force field's values with
+FreeSolv's checks the alchemy. For the others, the script calculates only the difference between the
+potentials and adds it to FreeSolv's value. Each repeat has its own box and random numbers. The
+script skips repeats that are already in the results, and continues an interrupted ladder.
 
 Run: python benchmarks/hydration.py --folder hydration --repeats 3
 Tables and picture alone: python benchmarks/hydration.py --show
@@ -32,7 +32,7 @@ from nnpmm.freeenergy.solvation import (
 from nnpmm.plots.distributions import Pairs, draw_parity
 from nnpmm.plots.style import create_panels
 
-#: Small molecules, one of each kind; of the first ones both values are calculated.
+#: Small molecules, one of each kind. LADDERS gives both values, CORRECTIONS the difference.
 LADDERS = {
     "mobley_7532833": "acetonitrile",
     "mobley_1967551": "acetaldehyde",
@@ -60,7 +60,7 @@ PAGE = ROOT / "docs" / "validation" / "solvation.md"
 def run(
     folder: Path, keys: list[str], repeats: int, ladder: SolvationLadder, **choices: Any
 ) -> None:
-    """Run what is not in the results yet, repeat by repeat."""
+    """Run the molecules that are not in the results yet, repeat by repeat."""
     for repeat in range(1, repeats + 1):
         for key in keys:
             if any((row["molecule"], row["repeat"]) == (key, repeat) for row in rows()):
@@ -73,7 +73,7 @@ def run(
 def run_molecule(
     folder: Path, key: str, repeat: int, ladder: SolvationLadder, **choices: Any
 ) -> dict[str, Any]:
-    """Return the record of one repeat, kcal/mol; the rest are settings of model and machine."""
+    """Return the record of one repeat, kcal/mol; ``choices`` are further settings."""
     amber = data_folder() / "freesolv" / "amber"
     settings = SolvationSettings(
         solute=SoluteSettings(
@@ -97,13 +97,13 @@ def run_molecule(
 
 
 def rows() -> list[dict[str, Any]]:
-    """Return what is done, if anything is."""
+    """Return the records of finished repeats."""
     path = RESULTS / "hydration.json"
     return json.loads(path.read_text())["results"]["runs"] if path.exists() else []
 
 
 def combined(reference: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return for each molecule the means of its repeats, kcal/mol."""
+    """Return the means over the repeats of each molecule, kcal/mol."""
     found: dict[str, dict[str, Any]] = {}
     for key in MOLECULES:
         done = [row for row in rows() if row["molecule"] == key and "failed" not in row]
@@ -135,6 +135,7 @@ def show() -> None:
 
 
 def molecule_table(found: dict[str, Any], reference: dict[str, Any]) -> list[str]:
+    """Return the lines of the table of molecules."""
     lines = [
         "| molecule | experiment | FreeSolv's force field | force field | network | network minus "
         "force field | repeats |",
@@ -151,9 +152,9 @@ def molecule_table(found: dict[str, Any], reference: dict[str, Any]) -> list[str
 
 
 def error_table(network: np.ndarray, force_field: np.ndarray) -> list[str]:
-    """Return the lines of both potentials' errors, and of their difference.
+    """Return the lines of the table of errors of both potentials and of their difference.
 
-    The same molecules are drawn for both, so that the error of the difference is that of pairs.
+    The bootstrap draws the same molecules for both, so that the error of the difference is paired.
     """
     random = np.random.default_rng(1)
     picked = random.integers(len(network), size=(5000, len(network)))
@@ -169,12 +170,13 @@ def error_table(network: np.ndarray, force_field: np.ndarray) -> list[str]:
         f"| network | {values['network']:.2f} ± {draws['network'].std():.2f} "
         f"| {network.mean():+.2f} |",
         f"| FreeSolv's force field | {values['force field']:.2f} "
-        f"+- {draws['force field'].std():.2f} | {force_field.mean():+.2f} |",
+        f"± {draws['force field'].std():.2f} | {force_field.mean():+.2f} |",
         f"| difference | {gap:+.2f} ± {spread:.2f} | {(network - force_field).mean():+.2f} |",
     ]
 
 
 def text(estimate: Estimate) -> str:
+    """Return an estimate and its error as text."""
     return f"{estimate.value:.2f} ± {estimate.error:.2f}"
 
 
@@ -221,8 +223,8 @@ def main() -> None:
     parser.add_argument("--time", type=float, default=100.0, help="ps for each state")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--platform", default="auto")
-    parser.add_argument("--model", default="ANI-2x", help="the network, or a model.json")
-    parser.add_argument("--show", action="store_true", help="write tables and picture alone")
+    parser.add_argument("--model", default="ANI-2x", help="name of the network, or a model.json")
+    parser.add_argument("--show", action="store_true", help="only write tables and picture")
     arguments = parser.parse_args()
     if not arguments.show:
         ladder = SolvationLadder(time=arguments.time, equilibration=30, state_equilibration=3)

@@ -1,8 +1,9 @@
-"""What the ladders of a hydration free energy cost: network and both potentials over force field.
+"""Compare the cost of the ladders of a hydration free energy: network, joint and force field.
 
-Iterations of replica exchange (250 steps of 4 fs in every state, and the energies of every sample
-in every state) of the three ladders in turn, of molecules of FreeSolv in default boxes. With one
-thread the times are those of the processor, which other programs on the machine change little.
+The script times iterations of replica exchange of the three ladders in turn, for molecules of
+FreeSolv in default boxes. An iteration is 250 steps of 4 fs in every state, and the energies of
+every sample in every state. With one thread, the times are processor times, which other programs
+disturb little.
 Run: python benchmarks/hydration_cost.py [--threads 1] [--rounds 3]
 """
 
@@ -70,6 +71,7 @@ def main() -> None:
 
 
 def solute(key: str) -> SoluteSettings:
+    """Return the settings of a molecule of FreeSolv."""
     folder = data_folder() / "freesolv" / "amber"
     return SoluteSettings(topology=folder / f"{key}.prmtop", coordinates=folder / f"{key}.inpcrd")
 
@@ -77,7 +79,7 @@ def solute(key: str) -> SoluteSettings:
 def iteration(
     settings: SolvationSettings, box: MMSystem, ladder: LadderName, folder: Path
 ) -> Callable[[], None]:
-    """Return what does one more iteration of a ladder that is equilibrated a little."""
+    """Return a function that runs one more iteration of a briefly equilibrated ladder."""
     leg = create_leg(settings, box, ladder)
     separate_groups(leg.system, leg.states[0])
     simulation = create_simulation(settings, leg.system, leg.mm, seed=1)

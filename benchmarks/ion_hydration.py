@@ -1,7 +1,7 @@
-"""Hydration free energies of ions in two sizes of the box, before and after correction for it.
+"""Calculate hydration free energies of ions in boxes of two sizes, with finite-size corrections.
 
-Sodium and chloride of Joung and Cheatham in TIP3P water, with Amber files that are written here.
-What is in the results already is not run again; an interrupted ladder goes on.
+The ions are sodium and chloride of Joung and Cheatham in TIP3P water; the script writes their Amber
+files. It skips ladders that are already in the results, and continues an interrupted one.
 
 Run: python benchmarks/ion_hydration.py --folder ions --time 100
 Table alone: python benchmarks/ion_hydration.py --show
@@ -29,14 +29,14 @@ from nnpmm.sampling import read_samples
 
 IONS = {"sodium": ("NA", "Na"), "chloride": ("CL", "Cl")}
 PADDINGS = (0.7, 1.15)  # nm; half the width of the box
-CUTOFF = 0.6  # nm, the same in both
+CUTOFF = 0.6  # nm, in both boxes
 STERICS = (0.8, 0.6, 0.4, 0.2, 0.0)
 TERMS = ("net charge", "undersolvation", "integrated potential", "discrete solvent")
 NAME = "ion_hydration"
 
 
 def write_ion(folder: Path, ion: str) -> tuple[Path, Path]:
-    """Write Amber files of an ion with the parameters of OpenMM's force field for TIP3P."""
+    """Write Amber files of an ion with the parameters of OpenMM's TIP3P force field."""
     residue_name, symbol = IONS[ion]
     topology = app.Topology()
     residue = topology.addResidue(residue_name, topology.addChain())
@@ -82,7 +82,7 @@ def run_ion(folder: Path, ion: str, padding: float, time: float, threads: int) -
 
 
 def rows() -> list[dict[str, Any]]:
-    """Return what is done, if anything is."""
+    """Return the records of finished ladders."""
     path = RESULTS / f"{NAME}.json"
     return json.loads(path.read_text())["results"]["runs"] if path.exists() else []
 

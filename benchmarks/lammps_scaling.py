@@ -1,17 +1,17 @@
-"""A model of how ANI-2x water on LAMMPS would scale over GPUs, from figures measured apart.
+"""Model how ANI-2x water on LAMMPS would scale over GPUs, from separate measurements.
 
-Nothing here was measured on several GPUs. The time of a step is a sum of
+Nothing here was measured on several GPUs. The time of a step is the sum of
 
-* the evaluation of the atoms of a domain: times of one H100 by number of atoms, of boxes of water
-  and, below 3,000 atoms, molecules (results/gpu_ani.json), interpolated between logarithms;
-* what LAMMPS and the callback take around it for a domain's atoms and ghosts: results of
+* the evaluation of the atoms of a domain: the times of one H100 for boxes of water and, below 3,000
+  atoms, molecules (results/gpu_ani.json), interpolated on logarithmic scales;
+* the work of LAMMPS and of the callback for the atoms and ghosts of a domain: results of
   lammps_water.py on one core;
-* messages: positions of the ghosts come in and forces on them go back, 24 bytes each, with the
+* messages: positions of the ghosts arrive and forces on them go back, 24 bytes each, with the
   latency and bandwidth assumed below.
 
-Domains are cubes. Ghosts reach as far as the range of the network and the margin; where they were
-evaluated too, as with a second shell of ghosts, those within the range would be. Prints tables,
-writes results/lammps_scaling.json and docs/images/lammps_scaling.png.
+Domains are cubes. Ghosts extend as far as the range of the network plus the margin. The scheme with
+a second shell of ghosts would also evaluate the ghosts within the range. The script prints tables,
+and writes results/lammps_scaling.json and docs/images/lammps_scaling.png.
 Usage: python benchmarks/lammps_scaling.py
 """
 
@@ -27,10 +27,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnpmm.plots import style
 
-DENSITY = 100.0  # atoms of water in a nm^3
-RANGE, REACH = 0.51, 0.61  # nm, of ANI-2x, and with the margin
+DENSITY = 100.0  # atoms of water per nm^3
+RANGE, REACH = 0.51, 0.61  # nm, range of ANI-2x, without and with the margin
 LATENCY, BANDWIDTH = 1e-5, 1e10  # s of a message, bytes/s; assumed
-MESSAGES = 6  # to the neighbours along the axes, each way
+MESSAGES = 6  # to the neighbours along the axes, in each direction
 TIMESTEP = 0.5e-6  # ns
 GPUS = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (96_000, 7_700_000)  # atoms
@@ -80,11 +80,12 @@ def table(n_atoms: int, rows: list[dict[str, float]]) -> str:
 
 
 def results(name: str) -> Any:
+    """Return the results of another benchmark."""
     return json.loads((RESULTS / f"{name}.json").read_text())["results"]
 
 
 class Model:
-    """Seconds of a step by the number of GPUs."""
+    """Model the time of a step, s, as a function of the number of GPUs."""
 
     def __init__(self, measured: dict[str, Any]) -> None:
         gpu = measured["gpu_ani"]
@@ -105,11 +106,11 @@ class Model:
         )
 
     def bytes_of(self, n_atoms: float) -> float:
-        """Return the memory of an evaluation on the GPU."""
+        """Return the memory of an evaluation on the GPU, bytes."""
         return self._bytes * n_atoms
 
     def evaluation(self, n_atoms: float) -> float:
-        """Return the time of an evaluation; beyond the largest box it grows with the atoms."""
+        """Return the time of an evaluation, s, extrapolated linearly beyond the largest box."""
         largest = float(self._atoms[-1])
         if n_atoms > largest:
             return float(self._seconds[-1]) * n_atoms / largest
@@ -117,12 +118,12 @@ class Model:
         return float(np.exp(logarithm))
 
     def step(self, n_atoms: int, gpus: int) -> dict[str, float]:
-        """Return the parts of a step, s, and the speed, ns/day, of either scheme."""
+        """Return the parts of a step, s, and the speeds of both schemes, ns/day."""
         owned = n_atoms / gpus
         ghosts, further = (float(ghosts_in_box(owned, width)) for width in (REACH, REACH + RANGE))
         around, messages = self._around(owned + ghosts), self._messages(ghosts, gpus, ways=2)
         once = self.evaluation(owned)
-        # A GPU alone has images of its own atoms as ghosts, whose energies it knows.
+        # On a single GPU, all ghosts are images of its own atoms, whose energies it knows.
         twice = once if gpus == 1 else self.evaluation(owned + float(ghosts_within(owned)))
         two_shells = twice + self._around(owned + further) + self._messages(further, gpus, ways=1)
         return {
@@ -146,23 +147,24 @@ class Model:
 
 
 def per_day(seconds: float) -> float:
+    """Return the speed in ns/day for the time of a step."""
     return 86400 / seconds * TIMESTEP
 
 
 def ghosts_in_box(owned: ArrayLike, width: float = REACH) -> NDArray[np.float64]:
-    """Return LAMMPS' ghosts of a cube: those of a box that is wider on every side."""
+    """Return the number of LAMMPS' ghosts of a cube, which fill a box wider on every side."""
     edge = (np.asarray(owned) / DENSITY) ** (1 / 3)
     return DENSITY * ((edge + 2 * width) ** 3 - edge**3)
 
 
 def ghosts_within(owned: ArrayLike) -> NDArray[np.float64]:
-    """Return the ghosts within the range of a cube, whose edges and corners are round."""
+    """Return the number of ghosts within the range of a cube, with round edges and corners."""
     edge = (np.asarray(owned) / DENSITY) ** (1 / 3)
     return DENSITY * (6 * edge**2 * RANGE + 3 * np.pi * edge * RANGE**2 + 4 / 3 * np.pi * RANGE**3)
 
 
 def shells(water: dict[str, Any]) -> list[dict[str, float]]:
-    """Return the ghosts of the cubes that were run, and those of the model."""
+    """Return the ghosts of the simulated domains, and those of the model."""
     return [
         {
             "owned": row["owned"],
@@ -176,7 +178,7 @@ def shells(water: dict[str, Any]) -> list[dict[str, float]]:
 
 
 def draw(curves: dict[str, list[dict[str, float]]], checks: list[dict[str, float]]) -> None:
-    """Speed by the number of GPUs, and evaluations that a second shell would add."""
+    """Draw the speed by number of GPUs, and the evaluations that a second shell would add."""
     figure, (speed, share) = style.create_panels(columns=2, width=8, height=3.6)
     for (n_atoms, rows), color in zip(curves.items(), style.COLORS, strict=False):
         draw_speed(speed, int(n_atoms), rows, color)
@@ -207,6 +209,7 @@ def draw(curves: dict[str, list[dict[str, float]]], checks: list[dict[str, float
 
 
 def draw_speed(axes: Axes, n_atoms: int, rows: list[dict[str, float]], color: str) -> None:
+    """Draw the speed of one system by number of GPUs."""
     gpus = [row["gpus"] for row in rows]
     speeds = [row["ns_day"] for row in rows]
     name = f"{n_atoms:,} atoms" if n_atoms < 1e6 else f"{n_atoms / 1e6:.1f} million atoms"

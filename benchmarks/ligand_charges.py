@@ -1,10 +1,10 @@
-"""Compare charges and dipole moments of the providers of ligand parameters with FreeSolv's AM1-BCC.
+"""Compare the providers' ligand charges and dipole moments with FreeSolv's AM1-BCC charges.
 
-FreeSolv's charges are AM1-BCC as OpenEye makes them. Dipole moments are those of the charges in
-FreeSolv's geometries. Errors are standard errors by a bootstrap over the molecules. Prints a table
-and writes results/ligand_charges.json. AmberTools has to be installed; its results are kept in
-nnpmm's cache.
-Usage: python benchmarks/ligand_charges.py [--data FOLDER] (FOLDER holds freesolv).
+FreeSolv's charges are AM1-BCC from OpenEye. The dipole moments are those of the charges in
+FreeSolv's geometries. The errors are standard errors from a bootstrap over the molecules. The
+script needs AmberTools, whose results nnpmm keeps in its cache. It prints a table and writes
+results/ligand_charges.json.
+Usage: python benchmarks/ligand_charges.py [--data FOLDER] (FOLDER contains freesolv).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RESAMPLES = 2000
 
 
 def with_bootstrap(squares: list[np.ndarray]) -> tuple[float, float]:
-    """Root mean square of all elements, and its standard error over the molecules."""
+    """Return the root mean square of all elements, and its standard error over the molecules."""
     sums = np.array([part.sum() for part in squares])
     counts = np.array([part.size for part in squares])
     rows = np.random.default_rng(1).integers(len(squares), size=(RESAMPLES, len(squares)))
@@ -40,7 +40,7 @@ def with_bootstrap(squares: list[np.ndarray]) -> tuple[float, float]:
 
 
 def summary(provider: Provider, label: str, found: list[Comparison]) -> dict[str, object]:
-    """Differences to FreeSolv of one provider."""
+    """Return the differences of one provider from FreeSolv."""
     differences = [c.charges - c.reference for c in found]
     dipoles = np.array([c.dipoles() for c in found])
     off = dipoles[:, 0] - dipoles[:, 1]
@@ -78,6 +78,7 @@ def summary(provider: Provider, label: str, found: list[Comparison]) -> dict[str
 
 
 def print_table(rows: list[dict[str, object]]) -> None:
+    """Print the table of the providers."""
     header = (
         "charges",
         "RMSE/e",

@@ -1,20 +1,20 @@
-"""Ligands in their sites with the force field and with NNP/MM: what the network changes.
+"""Compare ligands in their binding sites with the force field and with NNP/MM.
 
-HSP90 with ligand 3 and Tyk2 with ligand ejm_31, three replicas of each potential from one starting
-structure. The network, ANI-2x, describes the ligand with mechanical embedding; all else is the
-force field's: Amber99SB-ILDN and GAFF2 for HSP90, Amber14 and nnpmm's fallback parameters for
-Tyk2. Steps are of 4 fs with hydrogens of 3 amu, the network's with constraints kept and a ligand of
-three times its mass; so rates of the two are not to be compared. They follow 2 ps at 1 fs and 20 ps
-of equilibration. Frames hold the solute alone, each 1 ps. Every process makes one replica, so that
-several can share a GPU:
+The systems are HSP90 with ligand 3 and Tyk2 with ligand ejm_31, with three replicas of each
+potential from one starting structure. The network, ANI-2x, describes the ligand with mechanical
+embedding; the force field describes the rest: Amber99SB-ILDN and GAFF2 for HSP90, Amber14 and
+nnpmm's fallback parameters for Tyk2. Time steps are 4 fs with hydrogens of 3 amu. With the network,
+constraints are kept and the ligand has three times its mass, so that rates of the two potentials
+are not comparable. Each run starts with 2 ps at 1 fs and 20 ps of equilibration. Frames of the
+solute are written every 1 ps. Each process runs one replica, so that several can share a GPU:
 
     python benchmarks/gpu_steps.py --write-inputs FOLDER
     python benchmarks/ligand_dynamics.py --inputs FOLDER --system "Tyk2 complex" \
         --potential network --seed 1 --output TRAJECTORIES
 
-Then `python benchmarks/ligand_dynamics.py --compare TRAJECTORIES` analyses them as `nnpmm analyze`
-does, prints the averages and the differences that are significant or larger than three standard
-errors, and writes results/ligand_dynamics.json and docs/images/ligand-dynamics.png.
+Then `python benchmarks/ligand_dynamics.py --compare TRAJECTORIES` analyses them like `nnpmm
+analyze`. It prints the averages and the differences that are significant or larger than three
+standard errors, and writes results/ligand_dynamics.json and docs/images/ligand-dynamics.png.
 """
 
 from __future__ import annotations
@@ -51,23 +51,25 @@ FORCE_FIELDS = {
     "Tyk2 complex": "Amber14 (ff14SB) and TIP3P; of the ligand MMFF94 charges and bonded terms and "
     "GAFF Lennard-Jones, nnpmm's parameters where no openff-toolkit is installed",
 }
-NOTABLE = 0.05  # probability of a contact, from which it is in the results
+NOTABLE = 0.05  # lowest probability of a contact that is recorded
 COLORS, WINDOW = (style.BLUE, style.RED), 11  # of the potentials; frames of a running average
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=Path, metavar="FOLDER", help="of gpu_steps.py")
-    parser.add_argument("--weights", type=Path, help="a file of gpu_ani.py --write-inputs")
+    parser.add_argument(
+        "--inputs", type=Path, metavar="FOLDER", help="inputs written by gpu_steps.py"
+    )
+    parser.add_argument("--weights", type=Path, help="weights written by gpu_ani.py --write-inputs")
     parser.add_argument("--system", default="HSP90 complex")
     parser.add_argument("--potential", choices=POTENTIALS, default="network")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--time", type=float, default=100.0, help="of the production, ps")
-    parser.add_argument("--seconds", type=float, help="end the production when these are over")
+    parser.add_argument("--time", type=float, default=100.0, help="length of the production, ps")
+    parser.add_argument("--seconds", type=float, help="time limit of the whole process")
     parser.add_argument("--platform", default="CUDA")
     parser.add_argument("--output", type=Path, default=Path("ligand-dynamics"))
     parser.add_argument("--compare", type=Path, metavar="FOLDER")
-    parser.add_argument("--made-on", help="where the trajectories are from, for the results")
+    parser.add_argument("--made-on", help="machine that made the trajectories")
     arguments = parser.parse_args()
     if arguments.compare:
         compare(arguments.compare, arguments.made_on)
@@ -76,7 +78,7 @@ def main() -> None:
 
 
 def simulate(arguments: argparse.Namespace) -> None:
-    """Make one replica: relax, warm up, equilibrate under pressure, write frames of the solute."""
+    """Run one replica: relax, warm up, equilibrate at constant pressure, write solute frames."""
     begun = time.monotonic()
     (_, case), *_ = cases(arguments.inputs, [arguments.system])
     system = system_of(case, arguments)
@@ -112,6 +114,7 @@ def simulate(arguments: argparse.Namespace) -> None:
 
 
 def system_of(case: Case, arguments: argparse.Namespace) -> openmm.System:
+    """Return the System of the chosen potential."""
     if arguments.potential == "force field":
         return case.system
     if arguments.weights is None:
@@ -134,7 +137,7 @@ def write_topology(folder: Path, name: str, case: Case, solute: list[int]) -> No
 
 
 def compare(folder: Path, made_on: str | None) -> None:
-    """Analyse the trajectories, print what differs, and write the results and the picture."""
+    """Analyse the trajectories, print differences, and write the results and the picture."""
     found = {
         topology.stem.replace("-", " "): compare_potentials(topology)
         for topology in sorted(folder.glob("*.pdb"))
@@ -148,7 +151,7 @@ def compare(folder: Path, made_on: str | None) -> None:
 
 
 def compare_potentials(topology: Path) -> analysis.Comparison:
-    """Analyse the replicas of both potentials and compare them, the network minus the other."""
+    """Analyse the replicas of both potentials; differences are network minus force field."""
     systems = []
     for potential in POTENTIALS:
         paths = trajectories(topology, potential)
@@ -161,11 +164,12 @@ def compare_potentials(topology: Path) -> analysis.Comparison:
 
 
 def trajectories(topology: Path, potential: str) -> list[Path]:
+    """Return the trajectories of one potential."""
     return sorted(topology.parent.glob(f"{topology.stem}-{potential.replace(' ', '-')}-*.xtc"))
 
 
 def report(system: str, comparison: analysis.Comparison) -> None:
-    """Print the averages, then the other differences that mean something or nearly do."""
+    """Print the averages and the differences that are significant or nearly so."""
     known = known_differences(comparison)
     count = sum(bool(d.significant) for d in known)
     print(f"{system}: {count} of {len(known)} differences are significant")
@@ -189,7 +193,7 @@ def known_differences(comparison: analysis.Comparison) -> list[analysis.Differen
 
 
 def record(folder: Path, name: str, comparison: analysis.Comparison) -> dict[str, Any]:
-    """Return the numbers of one system as plain data."""
+    """Return the record of one system."""
     notable = {
         (d.first.kind, d.first.name)
         for d in comparison.differences
@@ -240,7 +244,7 @@ def start_torsions(topology: Path, comparison: analysis.Comparison) -> dict[str,
 
 
 def widths(system: analysis.Analysis) -> dict[str, list[float]]:
-    """Return of torsions that stay in one rotamer how far they swing, with a standard error."""
+    """Return the standard deviation of torsions that stay in one rotamer, with its error."""
     found = {}
     for label, rotamers in system.rotamers.items():
         if len(rotamers.peaks) == 1:
@@ -254,7 +258,7 @@ def widths(system: analysis.Analysis) -> dict[str, list[float]]:
 
 
 def concise(average: dict[str, Any]) -> dict[str, Any]:
-    """Return an average with its error, and of the replicas the means alone."""
+    """Return an average with its error, and only the means of the replicas."""
     kept = {key: average[key] for key in ("kind", "quantity", "unit", "mean", "standard_error")}
     return kept | {"replicas": [replica["mean"] for replica in average["trajectories"]]}
 
@@ -264,7 +268,7 @@ def _often(quantity: analysis.Quantity) -> bool:
 
 
 def draw(found: dict[str, analysis.Comparison]) -> Figure:
-    """Draw the ligand's RMSD along time and the torsions whose distributions differ most."""
+    """Draw the ligand RMSD against time, and the torsions whose distributions differ most."""
     figure, panels = style.create_panels(len(found), 3, width=8.6, height=2.5 * len(found) + 0.3)
     for row, (name, comparison) in enumerate(found.items()):
         places = panels[3 * row : 3 * row + 3]
@@ -295,7 +299,7 @@ def draw(found: dict[str, analysis.Comparison]) -> Figure:
 
 
 def most_different(comparison: analysis.Comparison) -> list[str]:
-    """Return the two torsions whose distributions share the least."""
+    """Return the two torsions whose distributions overlap least."""
 
     def shared(label: str) -> float:
         means = [densities(s, label).mean(axis=0) for s in (comparison.first, comparison.second)]

@@ -1,9 +1,9 @@
-"""Torsions of the ligands of ligand_dynamics.py in vacuum: what their force fields say of them.
+"""Scan the torsions of the ligands of ligand_dynamics.py in vacuum with the different potentials.
 
-Relaxed scans as those of `nnpmm scan`: of the N-ethyl bonds of HSP90's ligand 3 with GAFF2, ANI-2x
-and ANI-1ccx, which was trained on coupled cluster, and of all rotatable bonds of Tyk2's ejm_31 with
-nnpmm's fallback parameters and ANI-2x. Prints the energies at some angles and writes
-results/ligand_dynamics_torsions.json. Two minutes on one core.
+The scans are relaxed like those of `nnpmm scan`. They cover the N-ethyl bonds of HSP90's ligand 3
+with GAFF2, ANI-2x and ANI-1ccx, which was trained on coupled-cluster data, and all rotatable bonds
+of Tyk2's ejm_31 with nnpmm's fallback parameters and ANI-2x. The script prints the energies at some
+angles and writes results/ligand_dynamics_torsions.json. It takes two minutes on one core.
 
 python benchmarks/ligand_dynamics_torsions.py FOLDER
 """
@@ -69,6 +69,7 @@ def gaff_files(folder: Path) -> MoleculeSource:
 
 
 def sdf_file(folder: Path) -> MoleculeSource:
+    """Write the ligand of Tyk2 as an SDF file."""
     path = folder / "ejm_31.sdf"
     names = ("lig_ejm_31",)
     ligand = read_ligands(data_folder() / "tyk2/ligands.sdf", names)[names[0]]
@@ -78,7 +79,7 @@ def sdf_file(folder: Path) -> MoleculeSource:
 
 
 def profiles(found: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return angles and energies in kcal/mol, each potential's from its minimum."""
+    """Return angles and energies relative to the minimum of each potential, kcal/mol."""
     angles = found.scan.angles
     rows = []
     for n, name in enumerate(names):
@@ -92,7 +93,7 @@ def profiles(found: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def report(row: dict[str, Any]) -> None:
-    """Print the energies of one ligand at every 30 degrees and the highest."""
+    """Print the highest energy of each torsion and the energies every 30 degrees."""
     print(row["ligand"])
     for torsion in row["torsions"]:
         for potential, energies in torsion["kcal/mol"].items():

@@ -1,7 +1,8 @@
 """Compare the ligand fallback with AM1-BCC charges and GAFF Lennard-Jones of published files.
 
-Prints a table and writes results/ligand_parameters.json and ../docs/images/ligand_charges.png.
-Usage: python benchmarks/ligand_parameters.py [--data FOLDER] (FOLDER holds freesolv, cb7-b2,
+The script prints a table, and writes results/ligand_parameters.json and
+docs/images/ligand_charges.png.
+Usage: python benchmarks/ligand_parameters.py [--data FOLDER] (FOLDER contains freesolv, cb7-b2,
 nnpops-ligands).
 """
 
@@ -30,7 +31,7 @@ GAFF_HYDROGENS = {"h1", "h2", "h3", "h4", "h5", "ha", "hc", "hn", "ho", "hp", "h
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One molecule: both sets of charges in e, coordinates in angstrom, Lennard-Jones verdict."""
+    """Charges in e, coordinates in angstrom and Lennard-Jones mismatches of one molecule."""
 
     name: str
     charges: np.ndarray
@@ -40,7 +41,7 @@ class Comparison:
     lj_mismatches: list[str]
 
     def dipoles(self) -> tuple[float, float]:
-        """Dipole moments in debye with the fallback's and the reference charges."""
+        """Return the dipole moments in debye with the fallback's and the reference charges."""
         ours, reference = (
             DEBYE_PER_E_ANGSTROM * float(np.linalg.norm(q @ self.positions))
             for q in (self.charges, self.reference)
@@ -49,7 +50,7 @@ class Comparison:
 
 
 def skeleton(elements: list[int], bonds: list[tuple[int, int]]) -> Chem.Mol:
-    """Graph of elements and bonds, bond orders left out."""
+    """Return a molecule of elements and bonds, without bond orders."""
     molecule = Chem.RWMol()
     for atomic_number in elements:
         atom = Chem.Atom(atomic_number)
@@ -97,7 +98,7 @@ def compare_with_amber(
 
 
 def compare_with_mol2(path: Path) -> Comparison:
-    """Compare with the charges and GAFF hydrogen types that a MOL2 file carries."""
+    """Compare with the charges and GAFF hydrogen types of a MOL2 file."""
     molecule = molecule_from_file(path)
     parameters = parameterize(molecule, provider="fallback")
     section = path.read_text().split("@<TRIPOS>ATOM")[1].split("@<TRIPOS>")[0]
@@ -116,7 +117,7 @@ def compare_with_mol2(path: Path) -> Comparison:
 
 
 def summary(label: str, comparisons: list[Comparison]) -> dict[str, object]:
-    """Mean absolute, RMS and largest charge difference, dipoles and Lennard-Jones counts."""
+    """Return statistics of charges, dipole moments and Lennard-Jones types of a set."""
     charges = np.concatenate([c.charges for c in comparisons])
     reference = np.concatenate([c.reference for c in comparisons])
     difference = charges - reference
@@ -141,7 +142,7 @@ def summary(label: str, comparisons: list[Comparison]) -> dict[str, object]:
 
 
 def plot(comparisons: list[Comparison]) -> None:
-    """Scatter of charges and of dipole moments."""
+    """Draw the charges and the dipole moments against the reference."""
     figure, (left, right) = style.create_panels(1, 2, width=9, height=4.4)
     charges = np.concatenate([c.charges for c in comparisons])
     reference = np.concatenate([c.reference for c in comparisons])
@@ -161,6 +162,7 @@ def plot(comparisons: list[Comparison]) -> None:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the table of the sets."""
     header = ("set", "molecules", "atoms", "MAD/e", "RMS/e", "max/e", "r", "dipole MAD/D", "LJ")
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
     keys = ("set", "molecules", "atoms", "charge_mad_e", "charge_rms_e", "charge_max_e")
