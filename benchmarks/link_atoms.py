@@ -1,10 +1,11 @@
-"""Link atoms: stiffness of a cut bond, and energy conservation of capped regions.
+"""Measure the stiffness of a bond cut by a link atom, and energy conservation of capped regions.
 
-First butane in vacuum, cut between its first and second carbon, each description at its own
-minimum: the stretch of that bond and the tilt of the methyl group about its carbon, beside the
-force field and the network on all atoms. Then NVE runs of alanine dipeptide, whose region is its
-side chain or its residue: drift per degree of freedom and fluctuation of the total energy, beside
-those of the force field alone. Prints two tables and writes results/link_atoms.json.
+The first part cuts butane in vacuum between its first and second carbon. It calculates the stretch
+of that bond and the tilt of the methyl group about its carbon, with the force field, with the
+network on all atoms, and with the cut region, each at its own minimum. The second part runs alanine
+dipeptide at constant energy, with its side chain or its residue as the region. It compares the
+drift per degree of freedom and the fluctuation of the total energy with those of the force field
+alone. The script prints two tables and writes results/link_atoms.json.
 Usage: python benchmarks/link_atoms.py [--ps 20] [--seeds 0 1 2]
 """
 
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def stiffness() -> dict[str, dict[str, float]]:
-    """Force constants of butane's first C-C bond by description, from second differences."""
+    """Return force constants of butane's first C-C bond by potential, from second differences."""
     molecule = structures.molecule_from_smiles(BUTANE, seed=1)
     mm_system = structures.create_ligand_system(molecule, structures.parameterize(molecule))
     topology, positions = structures.to_openmm_topology(molecule)
@@ -66,13 +67,13 @@ def stiffness() -> dict[str, dict[str, float]]:
 
 
 def stretch_and_tilt(system: openmm.System, positions: object) -> tuple[float, float]:
-    """Of the methyl group at the system's minimum, kJ/mol/nm^2 and kJ/mol/rad^2."""
+    """Return stretch, kJ/mol/nm^2, and tilt, kJ/mol/rad^2, of the methyl group at the minimum."""
     context, x = relaxed(system, positions)
     return stiffness_of(context, x, METHYL, (0, 1))
 
 
 def relaxed(system: openmm.System, positions: object) -> tuple[openmm.Context, np.ndarray]:
-    """A context of a system, and its minimum from some positions, (n, 3), nm."""
+    """Return a context of a system, and its minimum from given positions, (n, 3), nm."""
     reference = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), reference)
     context.setPositions(positions)
@@ -83,9 +84,10 @@ def relaxed(system: openmm.System, positions: object) -> tuple[openmm.Context, n
 def stiffness_of(
     context: openmm.Context, x: np.ndarray, group: list[int], bond: tuple[int, int]
 ) -> tuple[float, float]:
-    """Stretch, kJ/mol/nm^2, and tilt, kJ/mol/rad^2, of a group at its bond (inside, outside).
+    """Return stretch, kJ/mol/nm^2, and tilt, kJ/mol/rad^2, of a group at a bond (inside, outside).
 
-    It is moved along its bond, and turned about its atom: the mean of two axes across the bond.
+    The group is moved along its bond, and rotated about its atom. The tilt is the mean over two
+    axes perpendicular to the bond.
     """
     inside, outside = bond
     along = (x[inside] - x[outside]) / np.linalg.norm(x[inside] - x[outside])
@@ -107,7 +109,7 @@ def stiffness_of(
 
 
 def turned(arms: np.ndarray, angle: float, axis: np.ndarray) -> np.ndarray:
-    """Vectors turned about a unit vector by Rodrigues' formula."""
+    """Return vectors rotated about a unit vector by Rodrigues' formula."""
     flat = np.cos(angle) * arms + np.sin(angle) * np.cross(axis, arms)
     return flat + (1 - np.cos(angle)) * np.outer(arms @ axis, axis)
 
@@ -115,7 +117,7 @@ def turned(arms: np.ndarray, angle: float, axis: np.ndarray) -> np.ndarray:
 def energy_at(
     context: openmm.Context, x: np.ndarray, group: list[int], places: np.ndarray
 ) -> float:
-    """Energy with a group of atoms put elsewhere, kJ/mol."""
+    """Return the energy with a group of atoms at other positions, kJ/mol."""
     y = x.copy()
     y[group] = places
     context.setPositions(y)
@@ -123,7 +125,7 @@ def energy_at(
 
 
 def conservation(length_ps: float, seeds: list[int]) -> dict[str, dict]:
-    """Drift and fluctuation of the total energy of alanine dipeptide by region."""
+    """Return drift and fluctuation of the total energy of alanine dipeptide by region."""
     pdb = app.PDBFile(str(data_folder() / "toluene" / "alanine-dipeptide-explicit.pdb"))
     solute = app.Modeller(pdb.topology, pdb.positions)
     solute.deleteWater()
@@ -153,7 +155,7 @@ def conservation(length_ps: float, seeds: list[int]) -> dict[str, dict]:
 def trace(
     system: openmm.System, positions: object, length_ps: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times (ps) and total energies (kJ/mol) of an NVE run after 4 ps at constant temperature."""
+    """Return times (ps) and total energies (kJ/mol) of an NVE run after 4 ps with a thermostat."""
     reference = openmm.Platform.getPlatformByName("Reference")
     heat = openmm.LangevinMiddleIntegrator(TEMPERATURE, 5.0, TIMESTEP_FS / 1000)
     heat.setRandomNumberSeed(seed + 1)

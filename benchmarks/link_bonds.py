@@ -1,10 +1,10 @@
-"""Link atoms at bonds between different elements, beside the network on all atoms.
+"""Compare link atoms at bonds between different elements with the network on all atoms.
 
-Small molecules in vacuum, cut at one bond. Each description is relaxed; then come the length of the
-cut bond Q-M, the mean angle X-Q-M of the region's atoms, the stretch of the bond and the tilt of
-the region about Q (see link_atoms.py), and the barrier of the torsion about the bond by a relaxed
-scan from 180 to 0 degrees in steps of 15. Charges are shifted. Prints a table and writes
-results/link_bonds.json.
+The script cuts small molecules in vacuum at one bond and relaxes them with each potential. It then
+calculates the length of the cut bond Q-M, the mean angle X-Q-M of the region's atoms, the stretch
+of the bond and the tilt of the region about Q (see link_atoms.py). It also calculates the barrier
+of the torsion about the bond by a relaxed scan from 180 to 0 degrees in steps of 15. Charges are
+shifted. The script prints a table and writes results/link_bonds.json.
 Usage: python benchmarks/link_bonds.py
 """
 
@@ -22,8 +22,7 @@ import nnpmm
 from nnpmm import structures
 from nnpmm.coupling import LinkAtoms, Mechanical
 
-# SMILES, heavy atoms of the region, and the kind of the bond that they leave by. Phosphorus is
-# none of ANI-2x's elements.
+# SMILES, heavy atoms of the region, and the kind of the cut bond. ANI-2x does not cover phosphorus.
 BONDS = {
     "butane, CH3 / C3H7": ("CCCC", [0], "C-C"),
     "methylethylamine, CH3 / NHC2H5": ("CNCC", [0], "C-N"),
@@ -61,7 +60,7 @@ def main() -> None:
 def compare(
     smiles: str, heavy: list[int], kind: str, model: nnpmm.models.Potential
 ) -> dict[str, tuple[float, ...]]:
-    """What the force field, the network on all atoms and the cut region say of one bond."""
+    """Return the properties of one bond by force field, whole network and cut region."""
     molecule = structures.molecule_from_smiles(smiles, seed=1)
     mm_system = structures.create_ligand_system(molecule, structures.parameterize(molecule))
     topology, positions = structures.to_openmm_topology(molecule)
@@ -97,7 +96,7 @@ def measured(
     bond: tuple[int, int],
     around: list[int],
 ) -> tuple[float, ...]:
-    """Length, angle, stretch, tilt and barrier of the bond (inside, outside) of a group."""
+    """Return length, angle, stretch, tilt and barrier of the bond (inside, outside) of a group."""
     context, x = relaxed(system, positions)
     inside, outside = bond
     axis = x[outside] - x[inside]
@@ -119,7 +118,7 @@ def barrier(
     bond: tuple[int, int],
     around: list[int],
 ) -> float:
-    """Highest less lowest energy of a relaxed scan of the torsion about a bond, kJ/mol."""
+    """Return the energy range of a relaxed scan of the torsion about a bond, kJ/mol."""
     inside, outside = bond
     masses = [system.getParticleMass(k)._value for k in range(len(x))]
     first = min(around)  # heavy atoms come before hydrogens
@@ -150,7 +149,7 @@ def barrier(
 
 
 def dihedral(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> float:
-    """Torsion angle of four points, rad."""
+    """Return the torsion angle of four points, rad."""
     first, second = np.cross(b - a, c - b), np.cross(c - b, d - c)
     return float(np.arctan2(np.linalg.norm(c - b) * ((b - a) @ second), first @ second))
 

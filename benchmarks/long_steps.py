@@ -1,10 +1,11 @@
-"""NNP/MM at 4 fs (hydrogens of 3 amu, kept constraints) against 0.5 fs without constraints.
+"""Compare NNP/MM at 4 fs (hydrogens of 3 amu, constraints kept) with 0.5 fs without constraints.
 
-Toluene in a small box of water, one ANI-2x network. Averages with errors from the statistical
-inefficiency: temperature of region and water, network energy, C-C bond lengths. Both runs sample
-the same configurations but for the constrained bonds, whose vibrations leave the network's energy:
-that energy is compared at the same constraints, with a third run at 1 fs.
-Prints a table and writes results/long_steps.json.
+The system is toluene in a small box of water with one ANI-2x network. The script compares averages,
+with errors from the statistical inefficiency: the temperature of region and water, the network
+energy, and C-C bond lengths. Both runs sample the same configurations except for the constrained
+bonds, whose vibrations are missing from the network energy. The network energy is therefore
+compared with a third run at 1 fs with the same constraints. The script prints a table and writes
+results/long_steps.json.
 Usage: python benchmarks/long_steps.py [--ps 60]
 """
 
@@ -66,7 +67,7 @@ def main() -> None:
 
 
 def run(system, topology, region, positions, box, dt_fs: float, length_ps: float) -> dict:
-    """Averages with standard errors over a run after 10 ps."""
+    """Return averages with standard errors over a run after 10 ps of equilibration."""
     system = copy.deepcopy(system)
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, dt_fs / 1000)
     integrator.setRandomNumberSeed(5)
@@ -104,7 +105,7 @@ def run(system, topology, region, positions, box, dt_fs: float, length_ps: float
 
 
 def temperature(system: openmm.System, velocities: np.ndarray, atoms: np.ndarray) -> float:
-    """Kinetic temperature of some atoms, their constraints taken off, K."""
+    """Return the kinetic temperature of some atoms, K, counting only unconstrained motion."""
     members = set(atoms.tolist())
     mass = np.array([system.getParticleMass(int(i)).value_in_unit(unit.dalton) for i in atoms])
     constraints = sum(

@@ -1,10 +1,9 @@
-"""Cost of a hybrid step: ms per step of plain MM, NNP/MM, and openmm-ml, in turn on one machine.
+"""Compare the cost of a step of MM, NNP/MM and openmm-ml on one machine, in ms per step.
 
-Systems: toluene in water, HSP90's ligand 3 in water, and its complex. Every round steps each
-variant for a while, so that a slow spell of the machine hits all of them; medians over rounds are
-printed.
-Prints a table, writes results/md_step.json and docs/images/md_step.png, unless only some systems
-are asked for.
+The systems are toluene in water, HSP90's ligand 3 in water, and its complex. Each round runs some
+steps of every variant, so that a slow period of the machine affects all of them. The script prints
+medians over rounds. Unless --systems selects some of the systems, it also writes
+results/md_step.json and docs/images/md_step.png.
 Usage: python benchmarks/md_step.py [--rounds 7] [--systems "toluene in water"]
 """
 
@@ -66,7 +65,7 @@ def main() -> None:
 def read(
     kind: str, stem: str, constraints: object = app.HBonds
 ) -> tuple[app.Topology, openmm.System, Any, Any]:
-    """Topology, MM system (PME, 0.9 nm), positions and box of a test system."""
+    """Return topology, MM system (PME, 0.9 nm), positions and box of a test system."""
     folder = data_folder()
     settings = {
         "nonbondedMethod": app.PME,
@@ -95,7 +94,7 @@ def read(
 def openmm_ml(
     topology: app.Topology, mm_system: openmm.System, region: np.ndarray
 ) -> openmm.System | None:
-    """openmm-ml's mixed system with ANI-2x; None where openmm-ml or the weights are missing."""
+    """Return openmm-ml's mixed system with ANI-2x, or None if it or the weights are missing."""
     try:
         from openmmml import MLPotential
     except ImportError:
@@ -106,7 +105,7 @@ def openmm_ml(
     home = Path(tempfile.mkdtemp())
     (home / ".local").mkdir()
     (home / ".local" / "torchani").symlink_to(folder, target_is_directory=True)
-    old, os.environ["HOME"] = os.environ.get("HOME", ""), str(home)  # where torchani looks
+    old, os.environ["HOME"] = os.environ.get("HOME", ""), str(home)  # torchani looks there
     try:
         return MLPotential("ani2x").createMixedSystem(topology, mm_system, region.tolist())
     finally:
@@ -114,7 +113,7 @@ def openmm_ml(
 
 
 def report(row: dict) -> None:
-    """Print one system's rows and note the ratio to MM."""
+    """Add the ratios to MM to the row of a system, and print it."""
     print(f"{row['system']}, {row['atoms']} atoms, region of {row['region']}")
     times = row["ms_per_step"]
     row["ratio_to_mm"] = {key: t["median"] / times["MM"]["median"] for key, t in times.items()}
@@ -127,7 +126,7 @@ def report(row: dict) -> None:
 
 
 def draw(rows: list[dict]) -> None:
-    """Bars: the step's cost as a multiple of the force field's."""
+    """Draw the cost of a step relative to the force field as bars."""
     variants = [key for key in rows[0]["ratio_to_mm"] if key != "MM"]
     figure, (axes,) = style.create_panels(width=8, height=3.5)
     width = 0.8 / len(variants)

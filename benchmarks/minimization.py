@@ -1,8 +1,8 @@
-"""Minimisation of the HSP90 complex: seconds, energy and forces against iterations.
+"""Measure time, energy and forces of minimising the HSP90 complex by number of iterations.
 
-Prints a table and writes results/minimization.json. Forces are those on the heavy atoms of protein
-and ligand, and on the region, whose bonds nothing constrains; rigid water would show the forces
-that its constraints cancel.
+The script prints a table and writes results/minimization.json. It reports the forces on the heavy
+atoms of protein and ligand, and on the region, whose bonds are not constrained. Forces on rigid
+water would include parts that its constraints cancel.
 Usage: python benchmarks/minimization.py [--iterations 100 200 400]
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
         )
         context.setPeriodicBoxVectors(*box)
         context.setPositions(positions)
-        context.getState(energy=True)  # compiled kernels and neighbour lists are no part of it
+        context.getState(energy=True)  # excludes compilation and neighbour lists from the time
         started, cpu = time.perf_counter(), time.process_time()
         if bound:
             with progress_display(False) as display:
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def rms(forces: np.ndarray) -> float:
-    """Root mean square over components."""
+    """Return the root mean square over components."""
     return float(np.sqrt((forces**2).mean()))
 
 

@@ -1,9 +1,9 @@
-"""From the force field's ensemble to NNP/MM: BAR on works of switching against direct MBAR.
+"""Compare BAR on switching work with MBAR for the free energy from the force field to NNP/MM.
 
-Methanol in water. Works: equilibrium at each end, switches from every snapshot. MBAR: equilibrium
-at five values of lambda_nnp, whose energies differ by lambda_nnp (V_NNP - V_MM) alone. Both must
-agree.
-Prints a table, writes results/mm_to_nnp.json and docs/images/mm_to_nnp.png.
+The system is methanol in water. BAR uses works of switching from snapshots of equilibrium runs at
+both ends. MBAR uses equilibrium runs at five values of lambda_nnp, whose energies differ only by
+lambda_nnp (V_NNP - V_MM). Both estimates must agree. The script prints a table, and writes
+results/mm_to_nnp.json and docs/images/mm_to_nnp.png.
 Usage: python benchmarks/mm_to_nnp.py [--smiles CO] [--switches 60] [--mbar-ps 40]
 """
 
@@ -50,7 +50,7 @@ def main() -> None:
         print(f"{name:<16} {value:18.2f} +- {error:.2f}")
     sigma = np.hypot(estimates["BAR on works"][1], mbar[1])
     distance = abs(estimates["BAR on works"][0] - mbar[0]) / sigma
-    print(f"apart by {distance:.2f} standard errors")
+    print(f"difference: {distance:.2f} standard errors")
     results = {
         "settings": vars(arguments) | {"switch_ps": CHANGES * STEPS_PER_CHANGE * TIMESTEP},
         "estimates_kj_mol": {k: {"value": v, "error": e} for k, (v, e) in estimates.items()},
@@ -63,13 +63,13 @@ def main() -> None:
 
 
 def ligand_in_water(smiles: str) -> MMSystem:
-    """A small box under the force field."""
+    """Return a molecule in a small box of water with the force field."""
     molecule = molecule_from_smiles(smiles, seed=1)
     return solvate(molecule, parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1)
 
 
 def interpolated_ligand(box: MMSystem) -> tuple[openmm.System, openmm.State]:
-    """The interpolated system, and a state relaxed under the force field."""
+    """Return the interpolated system, and a state equilibrated with the force field."""
     coupling = Mechanical(inside=Interpolated(), constraints="keep")
     model = nnpmm.load_model("ANI-2x", members=0)
     region = np.array(box.ligand_atoms)
@@ -85,6 +85,7 @@ def interpolated_ligand(box: MMSystem) -> tuple[openmm.System, openmm.State]:
 
 
 def context_of(system: openmm.System, seed: int) -> openmm.Context:
+    """Return a context of Langevin dynamics."""
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 2.0, TIMESTEP)
     integrator.setRandomNumberSeed(seed)
     return openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
@@ -93,7 +94,7 @@ def context_of(system: openmm.System, seed: int) -> openmm.Context:
 def equilibrated(
     system: openmm.System, start: openmm.State, value: float, seed: int
 ) -> openmm.Context:
-    """A context at a value of lambda_nnp, 10 ps after it was set."""
+    """Return a context after 10 ps at a value of lambda_nnp."""
     context = context_of(system, seed)
     context.setPeriodicBoxVectors(*start.getPeriodicBoxVectors())
     context.setPositions(start.getPositions())
@@ -106,7 +107,7 @@ def equilibrated(
 def works(
     system: openmm.System, start: openmm.State, protocol: np.ndarray, number: int, *, seed: int
 ) -> np.ndarray:
-    """Works of switches from snapshots 0.5 ps apart, kJ/mol."""
+    """Return works of switches from snapshots 0.5 ps apart, kJ/mol."""
     context, found = equilibrated(system, start, protocol[0], seed), []
     for index in range(number):
         context.setParameter(LAMBDA_NNP, protocol[0])
@@ -121,7 +122,7 @@ def works(
 
 
 def direct(system: openmm.System, start: openmm.State, n_steps: int) -> tuple[float, float]:
-    """MBAR over equilibrium runs at each of LAMBDAS: difference and error, kJ/mol."""
+    """Return difference and error by MBAR over equilibrium runs at all LAMBDAS, kJ/mol."""
     slopes: dict[float, list[float]] = {value: [] for value in LAMBDAS}
     for seed, (value, found) in enumerate(slopes.items(), start=11):
         context = equilibrated(system, start, value, seed)
@@ -134,7 +135,7 @@ def direct(system: openmm.System, start: openmm.State, n_steps: int) -> tuple[fl
 
 
 def plot(forward: np.ndarray, reverse: np.ndarray, estimates: dict) -> None:
-    """Both distributions of the work, with the free energies that they give."""
+    """Draw both distributions of the work and the estimated free energies."""
     figure, (axes,) = style.create_panels(width=6, height=3.2)
     bins = np.histogram_bin_edges(np.concatenate([forward, -reverse]), 25).tolist()
     axes.hist(forward, bins, alpha=0.6, label="W, MM to NNP/MM")

@@ -1,8 +1,8 @@
-"""How many weights of the network a joint ladder needs between force field and network.
+"""Find how many weights of the network a joint ladder needs between force field and network.
 
 A joint ladder goes from the force field, V_MM, to the network, V_NNP, inside the molecule:
 V = (1 - w) V_MM + w V_NNP. Neighbouring weights a < b overlap well if their hysteresis,
-(b - a) (<V_NNP - V_MM>_a - <V_NNP - V_MM>_b) / kT, is a few at most. This script samples it for
+(b - a) (<V_NNP - V_MM>_a - <V_NNP - V_MM>_b) / kT, is at most a few. This script samples it for
 molecules of several sizes in vacuum, with one network of ANI-2x, GAFF2 and AM1-BCC charges.
 
 Run: python benchmarks/network_weights.py
@@ -38,7 +38,7 @@ LIGAND = "lig_ejm_31"
 TEMPERATURE, TIMESTEP, HYDROGEN_MASS = 298.15, 0.002, 3.0  # K, ps, amu
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 EQUILIBRATION, INTERVAL, SAMPLES, REPEATS = 1500, 50, 100, 3  # steps, steps
-COUNTS = (1, 2, 3, 4, 5)  # equal steps
+COUNTS = (1, 2, 3, 4, 5)  # of equal steps
 
 
 def molecules() -> dict[str, Chem.Mol]:
@@ -78,7 +78,7 @@ def mean_differences(molecule: Chem.Mol, model: Potential, seed: int) -> list[fl
 
 
 def hysteresis(means: np.ndarray, count: int) -> float:
-    """Return the largest hysteresis of so many equal steps of the weight, kT."""
+    """Return the largest hysteresis for a number of equal steps of the weight, kT."""
     edges = np.linspace(0.0, 1.0, count + 1)
     at_edges = np.interp(edges, WEIGHTS, means)
     steps = [(a - b) / count for a, b in itertools.pairwise(at_edges)]

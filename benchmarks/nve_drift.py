@@ -1,8 +1,8 @@
-"""Energy conservation: NVE runs of a ligand in vacuum, drift per degree of freedom with its error.
+"""Measure energy conservation in NVE runs of a ligand in vacuum, as drift per degree of freedom.
 
-Prints a table, writes results/nve_drift.json and ../docs/images/nve_drift.png (the traces of this
-call). A replica takes a quarter of an hour, so replicas with other seeds and the same settings that
-the results hold already are kept and count.
+The script prints a table, and writes results/nve_drift.json and docs/images/nve_drift.png with the
+traces of this call. A replica takes a quarter of an hour. The script therefore keeps replicas with
+other seeds and the same settings that are already in the results, and includes them in the mean.
 Usage: python benchmarks/nve_drift.py [--smiles S] [--model ANI-2x] [--ps 50] [--seeds 0 1 2]
 """
 
@@ -67,14 +67,14 @@ def main() -> None:
 
 
 def earlier(settings: dict) -> dict[str, float]:
-    """Drifts of other seeds that were measured before with the same settings."""
+    """Return drifts in the results that were measured with the same settings."""
     path = RESULTS / f"{NAME}.json"
     found = json.loads(path.read_text())["results"] if path.is_file() else {}
     return found["drift_kj_per_mol_ns_dof"] if found.get("settings") == settings else {}
 
 
 def hybrid_ligand(arguments: argparse.Namespace) -> tuple[openmm.System, np.ndarray, Potential]:
-    """The ligand alone, wholly described by the network."""
+    """Return system, positions and model of the ligand in vacuum, all of it in the region."""
     molecule = molecule_from_smiles(arguments.smiles, seed=1)
     topology, positions = to_openmm_topology(molecule)
     mm_system = create_ligand_system(molecule, parameterize(molecule))
@@ -86,7 +86,7 @@ def hybrid_ligand(arguments: argparse.Namespace) -> tuple[openmm.System, np.ndar
 def replica(
     system: openmm.System, positions: np.ndarray, length_ps: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times (ps) and total energies (kJ/mol) of one NVE run from a thermalised start."""
+    """Return times (ps) and total energies (kJ/mol) of one NVE run from a thermalised start."""
     reference = openmm.Platform.getPlatformByName("Reference")
     heat = openmm.LangevinMiddleIntegrator(TEMPERATURE, 5.0, TIMESTEP_FS / 1000)
     heat.setRandomNumberSeed(seed + 1)
@@ -113,12 +113,12 @@ def replica(
 
 
 def drift(times: np.ndarray, energies: np.ndarray) -> float:
-    """Slope of the total energy, kJ/mol/ns."""
+    """Return the slope of the total energy, kJ/mol/ns."""
     return 1000.0 * float(np.polyfit(times, energies, 1)[0])
 
 
 def plot(runs: dict, model: str, summary: dict, count: int) -> None:
-    """Total energy of every replica of this call against time."""
+    """Draw the total energy of every replica of this call against time."""
     figure, (axes,) = style.create_panels(width=6, height=3.2)
     for seed, (times, energies) in runs.items():
         axes.plot(times, energies - energies[0], lw=0.7, label=f"seed {seed}")

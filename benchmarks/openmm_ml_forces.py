@@ -1,13 +1,14 @@
-"""Are forces the negative gradient of the energy? openmm-ml's built-in ani2x and nnpmm's.
+"""Check whether forces are the negative gradient of the energy in openmm-ml's ani2x and nnpmm's.
 
-Toluene in water, openmm-ml's mixed systems, the network's force group alone. Every force component
-of toluene's 15 atoms is compared with the central difference of the same potential's energy, and a
-line through all pairs gives their ratio: 1 if the forces are right. openmm-ml 1.8 differentiates
-with respect to angstrom and hands the result on as kJ/mol/nm, so its ratio is 0.1.
+The system is toluene in water in openmm-ml's mixed systems; the script evaluates only the network's
+force group. It compares every force component of toluene's 15 atoms with the central difference of
+the energy of the same potential. A line fitted to all pairs gives their ratio, which is 1 if the
+forces are right. openmm-ml 1.8 differentiates with respect to angstrom but returns the result as
+kJ/mol/nm, so that its ratio is 0.1.
 
-In single precision the displacement is 2e-4 nm, since rounding of the energy is divided by it; in
-double precision it is 1e-5 nm.
-Prints a table, writes results/openmm_ml_forces.json. Needs NNPMM_MODEL_DIR, a folder with ANI-2x.
+The displacement is 1e-5 nm in double precision. In single precision it is 2e-4 nm, because it
+divides the rounding errors of the energy. The script prints a table and writes
+results/openmm_ml_forces.json. It needs NNPMM_MODEL_DIR, a folder with ANI-2x.
 Usage: python benchmarks/openmm_ml_forces.py
 """
 
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def check(name: str, system: openmm.System, region: np.ndarray, positions, box, step: float):
-    """Forces returned and differences of the energy for every component of the region."""
+    """Return the row that compares forces with differences of the energy, for the region."""
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     context.setPeriodicBoxVectors(*box)

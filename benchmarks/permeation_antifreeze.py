@@ -1,7 +1,7 @@
-"""Mean energy with water against free energy in water of each bead: why P4 stands apart.
+"""Compare each bead's mean energy with water and its free energy in water, to explain P4.
 
-Antifreeze has wider beads towards P4 alone, so that P4 is off the curve of the other types, and a
-network that sees its energies cannot know.
+Antifreeze has larger beads towards P4 only. P4 therefore deviates from the curve of the other
+types, which a network cannot learn from energies alone.
 
 Run: python benchmarks/permeation_antifreeze.py data/permeation-monomers
 """
@@ -23,14 +23,14 @@ OUTLIER, NEIGHBOURS = "P4", ("P3", "P5")
 
 
 def mean_energies(folder):
-    """Energy with water of each bead, mean over its frames, kJ/mol."""
+    """Return the mean energy of each bead with water, kJ/mol."""
     found = load_features(folder)
     columns = found.features[:, :, FEATURE_NAMES.index("lj-mol-wat")].mean(axis=1)
     return dict(zip(found.solutes, columns.tolist(), strict=True))
 
 
 def free_energies(folder, like):
-    """Free energy in water of each bead relative to one of them, and its error, kJ/mol."""
+    """Return the free energy of each bead in water relative to one bead, and its error, kJ/mol."""
     temperature = read_settings(folder).protocol.temperature
     found = relative_free_energies(read_samples(folder, WATER, like), [], temperature)
     origin = found.solutes.index(like)
@@ -39,7 +39,7 @@ def free_energies(folder, like):
 
 
 def draw(energies, free):
-    """One point a bead; those that are the same to water share a label."""
+    """Draw one point per bead; beads with the same free energy share a label."""
     figure, (axes,) = style.create_panels(width=5.5, height=4.2)
     levels: dict[float, list[str]] = {}
     for bead, (value, error) in free.items():

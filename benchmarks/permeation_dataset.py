@@ -1,7 +1,7 @@
-"""Describes data sets: dG by lipid, traces of features, errors of labels, and what they cost.
+"""Describe data sets: dG by lipid, traces of features, errors of labels, and cost.
 
 Run: python benchmarks/permeation_dataset.py data/permeation*
-Traces are of two solutes of the first one: --polar P4-P5 --apolar C1-C1.
+The traces are those of two solutes of the first data set: --polar P4-P5 --apolar C1-C1.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from nnpmm.plots import style
 
 
 def labels_by_lipid(folder):
-    """Labels of every lipid that has a table."""
+    """Return the labels of every lipid that has a table."""
     tables = [path.stem for path in sorted((folder / "labels").glob("*.csv"))]
     return {lipid: read_labels(folder, lipid) for lipid in tables}
 
 
 def direct_cost(folder):
-    """Core hours and number of the direct calculations."""
+    """Return the number and core hours of the direct calculations."""
     records = [json.loads(path.read_text()) for path in (folder / "labels").glob("*/*/*.json")]
     hours = sum(r["seconds"] * r["threads"] for r in records) / 3600.0
     return {"calculations": len(records), "core_hours": hours}
 
 
 def spread(values):
-    """Lowest, median and highest value."""
+    """Return the lowest, median and highest value."""
     return [float(values.min()), float(np.median(values)), float(values.max())]
 
 
 def draw_labels(labels):
-    """Box plots of dG and of the errors of labels."""
+    """Draw box plots of dG and of the errors of the labels."""
     figure, (values, errors) = style.create_panels(1, 2, width=9.5, height=3.4)
     columns = [np.array(list(table.values())).T for table in labels.values()]
     values.boxplot([c[0] for c in columns], tick_labels=list(labels))
@@ -54,7 +54,7 @@ def draw_labels(labels):
 
 
 def draw_traces(features, settings, chosen, lipid):
-    """The eight features of a polar and an apolar solute in one lipid."""
+    """Draw the eight features of a polar and an apolar solute in one lipid."""
     figure, panels = style.create_panels(2, 4, width=11.0, height=5.0)
     time = settings.protocol.frame_interval / 1000.0 * np.arange(1, settings.protocol.n_frames + 1)
     for solute in chosen:
@@ -70,7 +70,7 @@ def draw_traces(features, settings, chosen, lipid):
 
 
 def describe(folder):
-    """Print and return runs, labels and cost of a data set."""
+    """Print and return the runs, labels and cost of a data set."""
     places, _ = dataset_status(folder)
     table = Table("place", "done", "failed", "retried", "ns", "core hours", title=folder.name)
     for p in places:

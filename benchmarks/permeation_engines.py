@@ -1,4 +1,4 @@
-"""GROMACS against OpenMM: single-point energies, and averages of a bilayer over some nanoseconds.
+"""Compare GROMACS and OpenMM: single-point energies, and averages of a bilayer.
 
 Run: python benchmarks/permeation_engines.py [--length 20]
 """
@@ -25,7 +25,7 @@ from nnpmm.permeation.runs.simulations import equilibrated_bilayer
 
 
 def compare_energies(options, engines, settings, work):
-    """Largest relative difference of any energy term, for a minimised solute in each lipid."""
+    """Return the largest relative difference of an energy term, for a solute in each lipid."""
     rows = {}
     for name in LIPID_TAILS if options.all_lipids else (options.lipid,):
         bilayer = equilibrated_bilayer(
@@ -39,7 +39,7 @@ def compare_energies(options, engines, settings, work):
 
 
 def run_dynamics(engine, options, settings, bilayer, work):
-    """Averages of a bilayer with a solute restrained at its midplane, and the speed."""
+    """Return averages of a bilayer with a solute restrained at its midplane, and the speed."""
     lipids, positions = bilayer
     system, start = insert_solute(lipids, positions, parse_solute(options.solute))
     relaxed = engine.minimize(system, start, work)
@@ -101,7 +101,7 @@ def main():
     for quantity in averages["gromacs"]:
         cells = [averages[name][quantity] for name in engines]
         table.add_row(quantity, *(f"{mean:.4g} +- {error:.2g}" for mean, error in cells))
-    table.add_row("speed / ns a day", *(f"{speed:.0f}" for speed in speeds.values()))
+    table.add_row("speed / (ns/day)", *(f"{speed:.0f}" for speed in speeds.values()))
     Console().print(table)
     results = {
         "options": vars(options),

@@ -1,4 +1,4 @@
-"""The picture of `nnpmm permeation predict`, for octanol in DOPC with the simulations of its beads.
+"""Draw the picture of `nnpmm permeation predict` for octanol in DOPC, from stored simulations.
 
 Run: python benchmarks/permeation_figure.py
 """

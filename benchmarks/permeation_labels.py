@@ -1,7 +1,7 @@
-"""Labels against each other: MBAR in the well depths, decoupling, umbrella sampling, octanol.
+"""Compare labels by MBAR over the well depths with decoupling, umbrella sampling and octanol.
 
-Needs a data set with labels: nnpmm permeation dataset build, label decouple, label umbrella,
-label linear.
+The script needs a data set with labels from nnpmm permeation dataset build, label decouple,
+label umbrella and label linear.
 
 Run: python benchmarks/permeation_labels.py data/permeation [--lipids DOPC]
 """
@@ -26,7 +26,7 @@ from nnpmm.plots import style
 
 
 def octanol(solutes):
-    """Free energies water -> octanol as sums over beads, kcal/mol, or None without the table."""
+    """Return free energies from water to octanol as sums over beads, kcal/mol, if known."""
     path = data_folder() / "martini2" / "martini2_octanol_water_dG_kJmol.csv"
     if not path.exists():
         return None
@@ -36,7 +36,7 @@ def octanol(solutes):
 
 
 def compare(folder, lipid):
-    """Figures of one lipid: every direct value and what the others say, and correlations."""
+    """Return results, labels and octanol values of one lipid, comparing all methods."""
     labels = read_labels(folder, lipid)
     record = read_label_record(folder, lipid, next(iter(labels)))
     decoupling = {
@@ -74,6 +74,7 @@ def compare(folder, lipid):
 
 
 def print_table(lipid, results):
+    """Print the comparison of one lipid."""
     table = Table("solute", "method", "direct", "linear", "sigmas", title=f"{lipid}, kcal/mol")
     for method in ("decoupling", "umbrella"):
         for name, row in results[method].items():
@@ -87,7 +88,7 @@ def print_table(lipid, results):
 
 
 def draw(folder, found):
-    """One row a lipid: agreement, octanol, profiles."""
+    """Draw one row per lipid: agreement, octanol, profiles."""
     figure, panels = style.create_panels(len(found), 3, width=11.0, height=3.6 * len(found))
     for number, (lipid, (results, labels, transfer)) in enumerate(found.items()):
         row = panels[3 * number : 3 * number + 3]

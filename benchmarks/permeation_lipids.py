@@ -1,4 +1,4 @@
-"""Area per lipid and thickness of each coarse-grained bilayer, and published values.
+"""Measure area per lipid and thickness of coarse-grained bilayers, and compare with published areas.
 
 Run: python benchmarks/permeation_lipids.py [--length 20] [--lipids DOPC,DPPC] [--engine auto]
 """
@@ -28,13 +28,13 @@ BLOCKS = 5
 
 
 def mean_and_error(values):
-    """Mean, and its standard error from blocks."""
+    """Return the mean, and its standard error from blocks."""
     blocks = [block.mean() for block in np.array_split(np.asarray(values), BLOCKS)]
     return float(np.mean(values)), float(np.std(blocks, ddof=1) / np.sqrt(BLOCKS))
 
 
 def measure(system, trajectory, start_ps):
-    """Area per lipid, nm^2, and distance of the phosphates of both leaflets, nm, by frame."""
+    """Return area per lipid, nm^2, and distance between the leaflets' phosphates, nm."""
     phosphates = np.array([n for n, bead in enumerate(system.beads) if bead.name == "PO4"])
     lipids = system.select("lipid")
     areas, distances = [], []
@@ -50,7 +50,7 @@ def measure(system, trajectory, start_ps):
 
 
 def run_lipid(name, options):
-    """Relax and run one bilayer; return its measures."""
+    """Relax and run one bilayer; return its area per lipid and thickness."""
     settings = preset(
         "short",
         lipids_per_leaflet=options.lipids_per_leaflet,

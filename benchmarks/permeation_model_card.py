@@ -1,4 +1,4 @@
-"""Writes the tables of docs/permeation-model.md from the card of the model that nnpmm ships.
+"""Write the tables of docs/permeation-model.md from the card of the model that nnpmm ships.
 
 Run: python benchmarks/permeation_model_card.py
 """
@@ -12,13 +12,13 @@ from common import ROOT
 
 from nnpmm.permeation.networks.regressor import load_default_regressor
 
-#: Below the head of the table of metrics.
+#: The line below the head of the table of metrics.
 RULE = "| --- " * 7 + "|"
 PAGE = ROOT / "docs" / "permeation-model.md"
 
 
 def facts(card):
-    """What the page says of the data, by the first cell of its row."""
+    """Return the facts about the data by the first cell of their row."""
     parts = {"train": "training", "validation": "validation", "test": "test"}
     samples = {part: getattr(card.data, part) for part in parts}
     every = [name for names in samples.values() for name in names]
@@ -33,7 +33,7 @@ def facts(card):
 
 
 def metrics_rows(card):
-    """The rows of the table of metrics."""
+    """Yield the rows of the table of metrics."""
     for part, m in card.metrics.items():
         numbers = (m.mae, m.rmse, m.largest, m.r2, m.spearman)
         cells = ["-" if x is None else f"{x:.3f}" for x in numbers]
@@ -41,6 +41,7 @@ def metrics_rows(card):
 
 
 def main():
+    """Replace the tables in the page."""
     card = load_default_regressor().card
     text = PAGE.read_text()
     for name, fact in facts(card).items():

@@ -1,10 +1,10 @@
-"""Every kind of network on the same data: five seeds, ablations, other splits, and other lengths.
+"""Compare all kinds of networks on the same data: seeds, ablations, splits and solute lengths.
 
 Run: python benchmarks/permeation_networks.py data/permeation
      python benchmarks/permeation_networks.py data/permeation --only "dnn; response" --report
 
-May be stopped at any moment and called again: finished trainings are kept below --work, by the data
-that they were trained on. --report trains nothing and sums up what is there.
+The script can be interrupted at any time and called again. It keeps finished trainings below
+--work, by the data that they were trained on. --report summarizes them without further training.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from nnpmm.permeation.networks.regressor import load_regressor, save_regressor
 from nnpmm.permeation.networks.training import train
 
 KINDS = ("dnn", "response", "model-la", "model-l")
-PARTS = {"test": 2, "trimers": 3, "monomers": 1}  # and the number of their beads
+PARTS = {"test": 2, "trimers": 3, "monomers": 1}  # and the number of beads of their solutes
 SCORES = ("mae", "rmse", "largest", "r2", "pearson", "spearman")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A network with something changed: its settings, its training, or what it is trained on."""
+    """A network with changed settings, training or data."""
 
     kind: str
     network: tuple = ()
@@ -57,23 +57,23 @@ class Variant:
     per_molecule: bool = False
 
     def settings(self, split, seed):
-        """Architecture and protocol."""
+        """Return the settings of network and training."""
         network, training = recipe(self.kind)
         changes = {**dict(self.training), "split": split, "seed": seed}
         return network.model_copy(update=dict(self.network)), training.model_copy(update=changes)
 
     def samples(self, data):
-        """What it is trained and tested on."""
+        """Return the samples for training and testing."""
         return without_bead_normalisation(data) if self.per_molecule else data
 
 
 def without(name):
-    """The setting of a network that does not see one feature."""
+    """Return the setting of a network without one feature."""
     return (("features", tuple(other for other in FEATURE_NAMES if other != name)),)
 
 
 def variants():
-    """All networks of the study by name; the ablations are of those that train quickly."""
+    """Return all networks of the study by name; ablations use those that train quickly."""
     found = {kind: Variant(kind) for kind in KINDS}
     total, every = (("extensive", False),), (("features", FEATURE_NAMES),)
     found["response, all features"] = Variant("response", every)
@@ -88,20 +88,20 @@ def variants():
 
 
 def splits(data):
-    """The random split, and those that leave out solutes, each lipid, or kinds of beads."""
+    """Return the random split, and those that leave out solutes, each lipid, or kinds of beads."""
     lipids = sorted(set(data.lipids))
     by_lipid = [f"lipid:{name}" for name in lipids] if len(lipids) > 1 else []
     return ["random", "solute", *by_lipid, "beads:C1", "beads:P5"]
 
 
 def run_folder(work, data, name, split, seed):
-    """Where a training is kept."""
+    """Return the folder of a training."""
     plain = "".join(c if c.isalnum() or c in "-." else "_" for c in f"{name}-{split}-{seed}")
     return work / data.digest()[:12] / plain
 
 
 def train_once(variant, data, split, seed, folder):
-    """Train unless it is done already."""
+    """Train a network unless it is finished already."""
     if (folder / MODEL_FILE).exists():
         return
     network, training = variant.settings(split, seed)
@@ -110,17 +110,17 @@ def train_once(variant, data, split, seed, folder):
         result = train(variant.samples(data), network, training, progress=tell)
     record = {"cpu_seconds": time.process_time() - began, "curves": result.curves.tolist()}
     write_atomically(folder / "training.json", json.dumps(record))
-    save_regressor(result.model, folder)  # last: it says that the training is done
+    save_regressor(result.model, folder)  # last, because it marks the training as finished
 
 
 def scores(report):
-    """Metrics and calibration of a report in one flat record."""
+    """Return metrics and calibration of a report in one flat record."""
     errors = report.calibration.model_dump().items()
     return report.metrics.model_dump() | {f"errors_{name}": value for name, value in errors}
 
 
 def bias_by_bead(found):
-    """Mean difference of prediction and label of the dimers with each bead, kcal/mol."""
+    """Return the mean of prediction minus label over the dimers with each bead, kcal/mol."""
     differences = found.predicted - found.data.labels
     solutes = [solute.split("-") for solute in found.data.solutes]
     return {
@@ -132,7 +132,7 @@ def bias_by_bead(found):
 
 
 def measure(variant, folder, data, others, split):
-    """What one trained network gets right and wrong; others are solutes of other lengths."""
+    """Return the scores of one trained network; ``others`` are solutes of other lengths."""
     model = load_regressor(folder)
     everything = evaluate(model, variant.samples(data))
     found = everything.by_part()
@@ -150,7 +150,7 @@ def measure(variant, folder, data, others, split):
 
 
 def summary(records):
-    """Mean and spread (standard deviation) of every score over the seeds."""
+    """Return mean and spread (standard deviation) of every score over the seeds."""
     found = {}
     for part in ("train", "validation", *PARTS):
         of_part = [record[part] for record in records if part in record]
@@ -167,7 +167,7 @@ def summary(records):
 
 
 def print_table(title, part, summaries):
-    """One row a network, with published figures below."""
+    """Print one row per network, with published figures below."""
     table = Table(title=f"{title}: {part}; mean +- spread over the seeds")
     table.add_column("network", no_wrap=True)
     table.add_column("seeds")
@@ -190,7 +190,7 @@ def print_table(title, part, summaries):
 
 
 def print_biases(found):
-    """One row a network: differences by bead, mean over the seeds."""
+    """Print one row per network: differences by bead, mean over the seeds."""
     table = Table(title="mean difference of the dimers with a bead, kcal/mol")
     for name in ("network", *NEUTRAL_BEADS):
         table.add_column(name, no_wrap=True)
@@ -202,7 +202,7 @@ def print_biases(found):
 
 
 def draw(work, data, others, interval, seed):
-    """Pictures of the best network and the best published one, trained with one seed."""
+    """Draw the best network and the best published one, trained with one seed."""
     pictures = {}
     for kind in ("response", "model-la"):
         folder = run_folder(work, data, kind, "random", seed)
@@ -223,7 +223,7 @@ def draw(work, data, others, interval, seed):
 
 
 def draw_lengths(results, interval):
-    """The error of the test samples by length of their trajectories, mean over the seeds."""
+    """Draw the test error by length of the trajectories, mean over the seeds."""
     curves = {}
     for kind in KINDS:
         rows = [r["mae_by_frames"] for r in results.get(kind, {}).get("seeds", {}).values()]
@@ -234,7 +234,7 @@ def draw_lengths(results, interval):
 
 
 def study(options, data, others, split):
-    """Train and measure every network that was asked for on one split."""
+    """Train and measure the chosen networks on one split."""
     found = {}
     for name, variant in chosen_variants(options.only).items():
         if split != "random" and name not in KINDS:
@@ -260,7 +260,7 @@ def study(options, data, others, split):
 
 
 def chosen_variants(names):
-    """All variants, or those with the given names."""
+    """Return all variants, or those with the given names."""
     known = variants()
     return {n.strip(): known[n.strip()] for n in names.split(";")} if names else known
 
@@ -272,9 +272,11 @@ def parse_options():
     parser.add_argument("--monomers", type=Path, default=ROOT / "data" / "permeation-monomers")
     parser.add_argument("--work", type=Path, default=ROOT / "permeation-study")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, help="a few, to try the script in another --work")
-    parser.add_argument("--only", help="names divided by semicolons, such as 'dnn; response'")
-    parser.add_argument("--splits", help="divided by semicolons, such as 'random; lipid:DOPC'")
+    parser.add_argument(
+        "--epochs", type=int, help="use a few to try the script in another --work folder"
+    )
+    parser.add_argument("--only", help="names separated by semicolons, such as 'dnn; response'")
+    parser.add_argument("--splits", help="separated by semicolons, such as 'random; lipid:DOPC'")
     parser.add_argument("--report", action="store_true", help="train nothing")
     return parser.parse_args()
 

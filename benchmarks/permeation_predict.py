@@ -1,8 +1,8 @@
-"""Molecules that the model never saw, from SMILES: predictions, direct free energies, and cost.
+"""Test predictions from SMILES for molecules that the model has not seen: accuracy and cost.
 
-Direct values are decoupling (nnpmm permeation label decouple); where the data set has a label of
-the same beads, from well depths and anchors, that is taken. Both are of the same beads, so that the
-error of the mapping is left out of the comparison. An interrupted call goes on.
+The reference is a direct free energy of the same beads, so that the comparison excludes the error
+of the mapping. It is the label of the data set, from well depths and anchors, or else decoupling
+(nnpmm permeation label decouple). The script continues an interrupted run.
 
 Run: python benchmarks/permeation_predict.py --data data/permeation --folder permeation-data/unseen
 """
@@ -32,7 +32,7 @@ from nnpmm.permeation.runs.protocol import ProtocolSettings, changed_settings, p
 from nnpmm.plots import style
 
 LIPID = "DOPC"
-#: Of each group the first is taken whose beads the model neither learned from nor was chosen by.
+#: In each group, the first molecule is used whose beads are not in training or validation.
 GROUPS = {
     "hydrophobic": [
         *(("octane", "CCCCCCCC"), ("hexane", "CCCCCC"), ("cyclohexane", "C1CCCCC1")),
@@ -52,7 +52,7 @@ GROUPS = {
 
 
 def choose(card):
-    """The first molecule of each group that is new to the model."""
+    """Return the first molecule of each group that is new to the model."""
     known = {name.partition("/")[2] for name in (*card.data.train, *card.data.validation)}
     chosen = []
     for group, candidates in GROUPS.items():
@@ -61,12 +61,12 @@ def choose(card):
         if new:
             chosen.append(new[0])
         else:
-            print(f"{group}: all of {', '.join(m.graph for m in molecules)} were trained on")
+            print(f"{group}: the model has seen all of {', '.join(m.graph for m in molecules)}")
     return chosen
 
 
 def reference(graph, data, folder, scratch, changes):
-    """DG and its error, kcal/mol, how it was found, and the seconds of decoupling if it was."""
+    """Return the reference dG with its error, kcal/mol, its method, and the time it took."""
     labels = read_labels(data, LIPID)
     if graph in labels:
         return {"dg_kcal": labels[graph][0], "error_kcal": labels[graph][1], "by": "well depths"}
@@ -86,14 +86,14 @@ def reference(graph, data, folder, scratch, changes):
 
 
 def beads_in(record):
-    """Number of beads of a run, from the molecules in its record."""
+    """Return the number of beads of a run, from the molecules in its record."""
     sizes = {"W": 1, "WF": 1, LIPID: len(lipid(LIPID).beads)}
     counts = record["molecules"].items()
     return sum(n * sizes.get(name, len(record["beads"])) for name, n in counts)
 
 
 def prediction_cost(folder, graph):
-    """Seconds of one thread, and steps times beads, of the two runs of a molecule."""
+    """Return seconds of one thread, and steps times beads, of the two runs of a molecule."""
     seconds, bead_steps = 0.0, 0.0
     for place in (WATER, LIPID):
         record = load_arrays(SoluteJob(place, graph).result(folder))[1]
@@ -106,7 +106,7 @@ def prediction_cost(folder, graph):
 
 
 def usual_cost(data):
-    """The same of the runs of a data set, medians: many, and at other times of a busy machine."""
+    """Return the median cost over all molecules of a data set."""
     solutes = [p.stem for p in (data / LIPID).glob("*.safetensors")]
     both = [s for s in solutes if SoluteJob(WATER, s).result(data).exists()]
     costs = [prediction_cost(data, solute) for solute in both]
@@ -114,7 +114,7 @@ def usual_cost(data):
 
 
 def umbrella_cost(data):
-    """The same of measured profiles, and of all of the default windows."""
+    """Return the cost of the umbrella profiles as run, and extrapolated to the default windows."""
     timestep = read_settings(data).protocol.equilibration_timestep
     costs = {}
     for name, record in read_umbrella(data, LIPID).items():
@@ -137,6 +137,7 @@ def umbrella_cost(data):
 
 
 def compare(found, references, folder):
+    """Return the rows that compare predictions with their references."""
     rows = []
     for prediction, direct in zip(found, references, strict=True):
         molecule = prediction.molecule
@@ -161,12 +162,14 @@ def compare(found, references, folder):
 
 
 def written(value):
+    """Return a value and its error as text."""
     if value["dg_kcal"] is None:
         return "-"
     return f"{value['dg_kcal']:.2f} +- {value['error_kcal']:.2f}"
 
 
 def print_results(rows, umbrella, usual):
+    """Print the table of molecules, and the cost of umbrella sampling."""
     table = Table("molecule", "beads", "predicted", "direct", "difference", "seconds", "range")
     for row in rows:
         cells = [written(row["predicted"]), written(row["direct"])]
@@ -181,7 +184,7 @@ def print_results(rows, umbrella, usual):
 
 
 def draw(rows):
-    """Predicted against direct values, two standard deviations each."""
+    """Draw predicted against direct values, with error bars of two standard deviations."""
     figure, (axes,) = style.create_panels(width=4.6, height=4.2)
     shown = [row for row in rows if row["predicted"]["dg_kcal"] is not None]
     for row in shown:
@@ -214,7 +217,7 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("permeation-data") / "unseen")
     parser.add_argument("--scratch", type=Path)
     parser.add_argument("--engine", default="auto")
-    parser.add_argument("--set", action="append", default=[], help="of decoupling: production=1 ns")
+    parser.add_argument("--set", action="append", default=[], help="decoupling: production=1 ns")
     options = parser.parse_args()
     model = load_default_regressor()
     molecules = choose(model.card)

@@ -1,14 +1,14 @@
-"""Are features and labels of a small bilayer those of a large one? Compares two data sets.
+"""Compare features and labels of a small and a large bilayer, from two data sets.
 
-Build both first, with the same solutes, for example ten dimers from apolar to polar:
+Build both first with the same solutes, for example ten dimers from apolar to polar:
 
     nnpmm permeation dataset build --solutes C1-C1,...  --set lipids_per_leaflet=32 -o small
     nnpmm permeation dataset build --solutes C1-C1,...  --set lipids_per_leaflet=64 -o large
     python benchmarks/permeation_size.py small large
 
 Labels are compared as free energies at the midplane relative to the first solute, by MBAR over the
-common solutes of each set: water has no size. RMSDs grow with time and depend on the undulations
-that a size allows, so that they may differ.
+common solutes of each set, since the water phase does not depend on the size. RMSDs grow with time
+and depend on the undulations that a size allows, so that they may differ.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
 
 
 def compare_features(folders, columns):
-    """Large minus small in sigmas, by lipid/solute and feature, over equally many frames."""
+    """Return large minus small in sigmas, by lipid and solute, over equally many frames."""
     tables = []
     for found in map(load_features, folders):
         keys = zip(found.lipids, found.solutes, strict=True)
@@ -46,7 +46,7 @@ def compare_features(folders, columns):
 
 
 def compare_labels(folders, lipid, solutes):
-    """Relative free energies at the midplane of both, their difference and its error, kcal/mol."""
+    """Return relative free energies at the midplane of both, and their difference, kcal/mol."""
     temperature = read_settings(folders[0]).protocol.temperature
     values, errors = [], []
     for folder in folders:

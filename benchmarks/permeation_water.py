@@ -1,7 +1,7 @@
-"""Water with and without antifreeze: density, and hydration free energies of single beads.
+"""Measure density and hydration free energies of single beads, with and without antifreeze.
 
-Hydration free energies are found twice, by decoupling (MBAR) and by Widom's insertion of the bead
-into frames of water, which share nothing but the force field.
+Hydration free energies are calculated by decoupling (MBAR) and by Widom insertion of the bead into
+frames of water. The two methods share only the force field.
 
 Run: python benchmarks/permeation_water.py [--length 2] [--beads C1,P4]
 """
@@ -30,11 +30,14 @@ from nnpmm.permeation.runs.simulations import run_stages
 
 KT = GAS_CONSTANT * 300.0
 EDGE = 3.5  # nm
-INSERTIONS, CORE = 20_000, 0.33  # in each frame; nearer to a bead than CORE, nm, none counts
+INSERTIONS, CORE = (
+    20_000,
+    0.33,
+)  # in each frame; insertions closer to a bead than CORE, nm, count as zero
 
 
 def box_of_water(antifreeze, solute=None):
-    """A cube of water with a tenth of antifreeze, or without."""
+    """Return a cube of water with a tenth of antifreeze, or without."""
     system, start = build_water_box(solute, edge=EDGE)
     if antifreeze:
         return system, start
@@ -53,7 +56,7 @@ def simulate(antifreeze, length, engine, work):
 
 
 def insert(bead, system, trajectory, rng):
-    """Free energy, kJ/mol, and its error, of inserting a bead into frames of water."""
+    """Return the free energy of inserting a bead into frames of water, and its error, kJ/mol."""
     types, factors = np.array(system.types), []
     for frame in read_frames(trajectory):
         others = frame.positions % frame.box
@@ -72,7 +75,7 @@ def insert(bead, system, trajectory, rng):
 
 
 def hydrate(bead, antifreeze, engine, work):
-    """Free energy of hydration, kJ/mol, and its error, by decoupling."""
+    """Return the hydration free energy by decoupling, and its error, kJ/mol."""
     work.mkdir(parents=True)
     system, start = box_of_water(antifreeze, parse_solute(bead))
     relaxed = engine.minimize(system, start, work)

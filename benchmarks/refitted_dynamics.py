@@ -1,9 +1,10 @@
-"""What refitted torsions do for reweighting and for multiple time steps.
+"""Measure how refitted torsions affect reweighting and multiple time steps.
 
-An anilide in vacuum, whose N-phenyl barrier the force field puts 11 kcal/mol too high. Frames of
-each force field and of ANI-2x give the spread of d = V_NNP - V_MM, the effective share of the
-samples, and how far the means of d in both ensembles are apart; outer steps of RESPA with the
-bonded terms of each as inner potential are judged as in benchmarks/respa_stability.py, over 3 ps.
+The molecule is an anilide in vacuum, for which the force field overestimates the N-phenyl barrier
+by 11 kcal/mol. From frames of each force field and of ANI-2x, the script calculates the spread of
+d = V_NNP - V_MM, the effective fraction of samples, and the difference between the means of d in
+both ensembles. It also tests outer steps of RESPA with the bonded terms of each force field as
+inner potential, by the criteria of benchmarks/respa_stability.py over 3 ps.
 
 python benchmarks/refitted_dynamics.py [--ps 50] [--network-ps 15]
 """
@@ -37,7 +38,7 @@ HYDROGENS = {"free, 3 amu": False, "kept, 3 amu": True}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ps", type=float, default=50.0, help="of each run with a force field")
+    parser.add_argument("--ps", type=float, default=50.0, help="of each force-field run")
     parser.add_argument("--network-ps", type=float, default=15.0)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
@@ -63,7 +64,7 @@ def main() -> None:
 def reweighting(
     molecule: Any, network: Any, force_fields: dict[str, Any], scan: Any, arguments: Any
 ) -> dict[str, Any]:
-    """Overlap of each force field's ensemble with the network's."""
+    """Return the overlap of each force field's ensemble with the network's."""
     lowest = scan.positions[np.unravel_index(scan.energies.argmin(), scan.energies.shape)]
     topology, _ = nnpmm.structures.to_openmm_topology(molecule)
     atoms = list(range(molecule.GetNumAtoms()))
@@ -94,7 +95,7 @@ def reweighting(
 
 
 def frames(system: openmm.System, positions: np.ndarray, length: float, seed: int) -> np.ndarray:
-    """Frames (k, n, 3), nm, of a run in vacuum after a fifth of it."""
+    """Return frames (k, n, 3), nm, of a run in vacuum after an equilibration of a fifth of it."""
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 1.0, 0.001)
     integrator.setRandomNumberSeed(seed)
     platform = openmm.Platform.getPlatformByName("CPU")
@@ -111,19 +112,19 @@ def frames(system: openmm.System, positions: np.ndarray, length: float, seed: in
 
 
 def kish(d: np.ndarray) -> float:
-    """The effective share of samples with the weights exp(-d/kT)."""
+    """Return the effective fraction of samples with the weights exp(-d/kT) (Kish)."""
     weights = np.exp(-(d - d.min()) / KT)
     return float(weights.sum() ** 2 / (weights**2).sum() / len(d))
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Mean over the seeds and its standard error."""
+    """Return the mean over the seeds and its standard error."""
     array = np.array(values)
     return {"mean": float(array.mean()), "error": float(array.std(ddof=1) / np.sqrt(len(array)))}
 
 
 def overlap(mm: np.ndarray, nnp: np.ndarray) -> float | str:
-    """The overlap of both ensembles, or why there is too little of it."""
+    """Return the overlap of both ensembles, or the reason why it is too small."""
     try:
         return reweight(mm, nnp, temperature=TEMPERATURE).overlap
     except SimulationError as error:
@@ -131,7 +132,7 @@ def overlap(mm: np.ndarray, nnp: np.ndarray) -> float | str:
 
 
 def longest_steps(molecule: Any, parameters: Any) -> dict[str, Any]:
-    """Errors of the energy by outer step, and the force left over at frames of the network."""
+    """Return energy errors by outer step, and the remaining slow force at frames of the network."""
     bench = Bench(molecule)
     bench.parameters = parameters
     rows: dict[str, Any] = {}

@@ -1,15 +1,16 @@
-"""Replicas of one region that advance together against one after the other.
+"""Compare replicas of one region that advance together with replicas that run one by one.
 
-K contexts of one hybrid System make the same steps, by turns: each context by itself, and all with
-their calls of the network joined into one batch (`nnpmm.sampling.step_together`). HSP90's ligand 3
-in vacuum and in water, 33 of 33 and of 3,705 atoms, ANI-2x with eight networks. On the CPU platform
-every context has one thread, and times are processor times of all threads together, which other
-programs change little; on a GPU they are wall times. Prints rows and writes results/replicas.json.
+K contexts of one hybrid System run the same steps in two ways, in turn: each context on its own,
+and all with their network calls joined into one batch (`nnpmm.sampling.step_together`). The systems
+are HSP90's ligand 3 in vacuum and in water, 33 of 33 and of 3,705 atoms, with all eight networks of
+ANI-2x. On the CPU platform every context has one thread, and times are processor times of all
+threads together, which other programs disturb little. On a GPU they are wall times. The script
+prints rows and writes results/replicas.json.
 
     python benchmarks/replicas.py
     python benchmarks/replicas.py --platform CUDA --inputs FOLDER --replicas 1 4 16 --output FILE
 
-The folder is one that gpu.py has written.
+gpu.py --write-inputs writes the folder.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicas", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=20, help="of each turn")
+    parser.add_argument("--steps", type=int, default=20, help="number of steps in each turn")
     parser.add_argument("--inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--platform", default="CPU", choices=list(PROPERTIES))
     parser.add_argument("--output", type=Path, default=RESULTS / "replicas.json")
@@ -75,7 +76,7 @@ def main() -> None:
 
 
 def alone(hybrid: HybridSystem) -> openmm.System:
-    """Return the region in vacuum, with nothing but its network."""
+    """Return the region in vacuum with its network alone."""
     atoms, system = hybrid.region.atoms, openmm.System()
     for atom in atoms.tolist():
         system.addParticle(hybrid.system.getParticleMass(atom))
@@ -94,7 +95,7 @@ def alone(hybrid: HybridSystem) -> openmm.System:
 def replica(
     system: openmm.System, positions: Any, box: Any, seed: int, fs: float, target: tuple[Any, ...]
 ) -> openmm.Context:
-    """Return a context with velocities of its own."""
+    """Return a context with its own velocities."""
     integrator = langevin(fs)
     integrator.setRandomNumberSeed(seed)
     context = openmm.Context(system, integrator, *target)
@@ -106,7 +107,7 @@ def replica(
 
 
 def measure(contexts: list[openmm.Context], arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return ms of a step of one replica, both ways, and the ratios of the rounds."""
+    """Return ms per step and replica for both ways, and the ratio with its quartiles."""
     steps, clock = arguments.steps, getattr(time, clock_of(arguments))
 
     def in_turn() -> None:
@@ -118,11 +119,11 @@ def measure(contexts: list[openmm.Context], arguments: argparse.Namespace) -> di
         "together": lambda: step_together(contexts, steps),
     }
     spent: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(arguments.rounds + 1):  # the first is not counted
+    for _ in range(arguments.rounds + 1):  # the first round is not counted
         for way, call in ways.items():
             start = clock()
             call()
-            for context in contexts:  # a GPU may still be at work
+            for context in contexts:  # waits for the GPU
                 found = context.getState(positions=True).getPositions(asNumpy=True)._value
                 assert np.isfinite(found).all()
             spent[way].append(1000 * (clock() - start) / steps / len(contexts))
@@ -136,6 +137,7 @@ def measure(contexts: list[openmm.Context], arguments: argparse.Namespace) -> di
 
 
 def clock_of(arguments: argparse.Namespace) -> str:
+    """Return the name of the clock in the module time."""
     return "process_time" if arguments.platform == "CPU" else "perf_counter"
 
 
