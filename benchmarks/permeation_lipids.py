@@ -1,4 +1,4 @@
-"""Measure area per lipid and thickness of coarse-grained bilayers, and compare with published areas.
+"""Measure area per lipid and thickness of coarse-grained bilayers, next to published areas.
 
 Run: python benchmarks/permeation_lipids.py [--length 20] [--lipids DOPC,DPPC] [--engine auto]
 """

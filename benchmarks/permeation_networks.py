@@ -106,8 +106,8 @@ def train_once(variant, data, split, seed, folder):
         return
     network, training = variant.settings(split, seed)
     began = time.process_time()
-    with count_bar(folder.name) as tell:
-        result = train(variant.samples(data), network, training, progress=tell)
+    with count_bar(folder.name) as progress:
+        result = train(variant.samples(data), network, training, progress=progress)
     record = {"cpu_seconds": time.process_time() - began, "curves": result.curves.tolist()}
     write_atomically(folder / "training.json", json.dumps(record))
     save_regressor(result.model, folder)  # last, because it marks the training as finished

@@ -30,10 +30,8 @@ from nnpmm.permeation.runs.simulations import run_stages
 
 KT = GAS_CONSTANT * 300.0
 EDGE = 3.5  # nm
-INSERTIONS, CORE = (
-    20_000,
-    0.33,
-)  # in each frame; insertions closer to a bead than CORE, nm, count as zero
+# Insertions in each frame; those closer to a bead than CORE, nm, count as zero.
+INSERTIONS, CORE = 20_000, 0.33
 
 
 def box_of_water(antifreeze, solute=None):

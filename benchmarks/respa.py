@@ -1,12 +1,12 @@
-"""Speed of multiple time steps relative to velocity Verlet at 0.2 fs.
+"""Measure the speed of multiple time steps relative to velocity Verlet at 0.2 fs.
 
-ANI-2x, eight networks: benzene in water, and HSP90's ligand 3 in water where the test data is
-there. Settings are inner / outer or inner / middle / outer time steps in fs; "HMR" has hydrogens of
-3 amu, "kept" keeps the bonds to hydrogen inside the region constrained, "fit" and "network" name
-the inner potential (otherwise the force field), "x 2" doubles the region's masses. Jaffrelot Inizan
-et al., Chem. Sci. 2023, 14, 5438, publish speeds for benzene on a GPU. Which settings are faithful:
-respa_faithful.py.
-Prints a table, writes results/respa.json.
+The systems are benzene in water and, if the test data are available, HSP90's ligand 3 in water,
+with all eight networks of ANI-2x. Settings are named by their inner / outer or inner / middle /
+outer time steps in fs. "HMR" means hydrogens of 3 amu. "kept" means that the bonds to hydrogen
+inside the region stay constrained. "fit" and "network" name the inner potential, which is otherwise
+the force field. "x 2" doubles the masses of the region. Jaffrelot Inizan et al., Chem. Sci. 2023,
+14, 5438, publish speeds for benzene on a GPU. respa_faithful.py shows which settings are accurate.
+The script prints a table and writes results/respa.json.
 Usage: python benchmarks/respa.py [--rounds 7]
 """
 
@@ -37,13 +37,13 @@ def main() -> None:
 
 
 def measure(box: Box, rounds: int) -> dict[str, Any]:
-    """Time one step of the slowest level of every setting, in turn; print and return speeds."""
+    """Time outer steps of every setting in turn; print and return the speeds."""
     networks = Networks(box)
     steps = {}
     for name, setting in SETTINGS.items():
         integrator = (context := create_context(box, networks, setting)).getIntegrator()
         integrator.step(5)
-        # The context has to live as long as its integrator is used.
+        # The default argument keeps the context alive while its integrator is used.
         steps[name] = lambda integrator=integrator, context=context: integrator.step(1)
     timings = time_in_turn(steps, rounds=rounds)
     base = timings["Verlet 0.2"].median / SETTINGS["Verlet 0.2"].steps[-1]

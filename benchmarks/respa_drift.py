@@ -1,8 +1,9 @@
-"""Drift of the total energy: multiple time steps against velocity Verlet at the inner step.
+"""Measure the drift of the total energy with multiple time steps and with velocity Verlet.
 
-Benzene in vacuum, ANI-2x (eight networks), NVE at 300 K, several starts. The drift is the slope of
-the total energy over the run, per degree of freedom; its error is the scatter over starts.
-Prints a table, writes results/respa_drift.json.
+The system is benzene in vacuum with all eight networks of ANI-2x, at constant energy from several
+starts at 300 K. Velocity Verlet uses the inner step. The drift is the slope of the total energy
+over the run, per degree of freedom. Its error comes from the scatter over the starts. The script
+prints a table and writes results/respa_drift.json.
 Usage: python benchmarks/respa_drift.py [--ps 20] [--starts 4]
 """
 
@@ -19,7 +20,7 @@ from nnpmm import structures
 
 
 class Case(NamedTuple):
-    """Inner and outer step in fs (equal: velocity Verlet), inner potential, hydrogens."""
+    """Inner and outer step in fs (velocity Verlet if equal), inner potential, hydrogens."""
 
     inner: float
     outer: float

@@ -1,11 +1,12 @@
-"""Which time steps are faithful: averages of benzene in water against small single steps.
+"""Test which time steps are accurate: averages of benzene in water against small single steps.
 
-ANI-2x (eight networks), 300 K, several independent replicas. Settings with free bonds to hydrogen
-are compared with single steps of 0.25 fs, those that keep them constrained with single steps of
-0.5 fs and the same constraints: constraints change averages, time steps should not. A difference
-is given in its standard errors, which come from the scatter of replicas, pooled over settings.
-Settings: see respa.py. Every replica is written when it is done, so the run goes on after a kill.
-Prints a table; writes results/respa_faithful.json and docs/images/respa-faithful.png.
+The runs use all eight networks of ANI-2x at 300 K, in several independent replicas. Settings with
+free bonds to hydrogen are compared with single steps of 0.25 fs. Settings that keep these bonds
+constrained are compared with single steps of 0.5 fs and the same constraints, because constraints
+change averages while time steps should not. Differences are given in standard errors, which come
+from the scatter of replicas, pooled over settings. respa.py explains the settings. The script
+writes every replica as soon as it is complete, and continues an interrupted run. It prints a table,
+and writes results/respa_faithful.json and docs/images/respa-faithful.png.
 Usage: python benchmarks/respa_faithful.py [--replicas 4] [--ps 12] [--scratch respa-replicas]
     [--only kept]
 """
@@ -37,7 +38,7 @@ from nnpmm.plots import style
 REFERENCES = {"0.25": Setting((0.25,)), "0.5 kept": Setting((0.5,), kept=True)}
 TESTED = {**REFERENCES, **{n: s for n, s in SETTINGS.items() if n != "Verlet 0.2"}}
 EQUILIBRATION = 3.0  # ps
-INTERVAL = 0.03  # ps between frames, about
+INTERVAL = 0.03  # ps between frames, approximately
 UNITS = {
     "temperature of water": "K",
     "temperature of benzene": "K",
@@ -56,7 +57,9 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=4)
     parser.add_argument("--ps", type=float, default=12.0)
     parser.add_argument("--scratch", type=Path, default=Path("respa-replicas"))
-    parser.add_argument("--only", choices=("free", "kept"), help="run these, report what is there")
+    parser.add_argument(
+        "--only", choices=("free", "kept"), help="run only these; report all finished ones"
+    )
     arguments = parser.parse_args()
     arguments.scratch.mkdir(parents=True, exist_ok=True)
     box = benzene_box(padding=0.6, cutoff=0.7)
@@ -85,7 +88,7 @@ def main() -> None:
 def run(
     box: Box, networks: Networks, setting: Setting, length: float, seed: int
 ) -> list[float] | None:
-    """Return a replica's averages in the order of UNITS; None if it blew up."""
+    """Return the averages of a replica in the order of UNITS, or None if it blew up."""
     context = create_context(box, networks, setting, seed=seed, threads=1)
     integrator = context.getIntegrator()
     every = max(1, round(INTERVAL / (setting.steps[-1] * FEMTOSECOND)))
@@ -113,7 +116,7 @@ def run(
 
 
 class Observer:
-    """Measures a frame."""
+    """Calculate the observables of a frame."""
 
     def __init__(self, box: Box, system: openmm.System) -> None:
         self.region = np.asarray(box.region)
@@ -124,15 +127,16 @@ class Observer:
         self.masses = masses[:, np.newaxis]
         self.water = np.setdiff1d(np.arange(len(masses)), self.region)
         inside = set(self.region.tolist())
-        held = sum(
+        constrained = sum(
             1
             for k in range(system.getNumConstraints())
             if system.getConstraintParameters(k)[0] in inside
         )
-        self.freedoms = 2 * len(self.water), 3 * len(self.region) - held  # rigid waters: 6 of 9
+        # A rigid water has 6 of 9 degrees of freedom.
+        self.freedoms = 2 * len(self.water), 3 * len(self.region) - constrained
 
     def __call__(self, state: openmm.State, evaluator: Any) -> tuple[list[float], np.ndarray]:
-        """Return a frame's values and where the oxygens are."""
+        """Return the observables of a frame and the positions of the water oxygens."""
         positions = state.getPositions(asNumpy=True)._value
         velocities = state.getVelocities(asNumpy=True)._value
         doubled = self.masses * velocities**2
@@ -161,7 +165,7 @@ def ring_angles(bonds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def self_diffusion(places: np.ndarray, interval: float) -> float:
-    """Return Einstein's coefficient in 1e-5 cm2/s from unwrapped places (frames, n, 3) in nm."""
+    """Return the diffusion coefficient, 1e-5 cm2/s, from unwrapped positions (frames, n, 3), nm."""
     lags = np.arange(round(1.0 / interval), round(4.0 / interval), max(1, round(0.2 / interval)))
     squared = [((places[lag:] - places[:-lag]) ** 2).sum(axis=-1).mean() for lag in lags]
     slope = np.polyfit(lags * interval, squared, 1)[0]  # nm2/ps
@@ -169,7 +173,7 @@ def self_diffusion(places: np.ndarray, interval: float) -> float:
 
 
 def compare(found: dict[str, list[list[float] | None]]) -> dict[str, Any]:
-    """Return means, blow-ups, and differences from the reference in pooled standard errors."""
+    """Return means, counts of blow-ups, and differences in pooled standard errors."""
     done = {name: np.array([r for r in rows if r is not None]) for name, rows in found.items()}
     whole = {name: rows for name, rows in done.items() if len(rows) == len(found[name])}
     freedom = sum(len(rows) - 1 for rows in whole.values())
@@ -194,7 +198,7 @@ def compare(found: dict[str, list[list[float] | None]]) -> dict[str, Any]:
 
 
 def report(table: dict[str, Any]) -> None:
-    """Print means, and differences in standard errors."""
+    """Print the means, and the differences in standard errors."""
     for name, row in table.items():
         if row["blown_up"]:
             print(f"{name:26s} {row['blown_up']} of {row['replicas']} replicas blew up")

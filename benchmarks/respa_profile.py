@@ -1,11 +1,12 @@
-"""Where the time of a step with several time steps goes, on OpenMM's CPU platform.
+"""Divide the time of a RESPA step into parts, on OpenMM's CPU platform.
 
-Benzene in water, 2 fs inside and 4 fs outside, constrained bonds kept (the setting "2/4 HMR kept"
-of respa.py): forces of the fast and of the slow force groups, constraints, the operations of a
-`CustomIntegrator` on all degrees of freedom, and the whole step; beside it the same box with single
-steps of OpenMM's own Langevin integrator. Operations are timed as the difference between
-integrators with twelve of them and with none. All in turn, medians.
-Prints a table, writes results/respa_profile.json.
+The system is benzene in water with 2 fs inside and 4 fs outside and constrained bonds kept (the
+setting "2/4 HMR kept" of respa.py). The script times the forces of the fast and slow force groups,
+the constraints, the operations of a `CustomIntegrator` on all degrees of freedom, and the whole
+step. For comparison it times single steps of OpenMM's own Langevin integrator in the same box. The
+time of an operation is the difference between integrators with twelve of them and with none. All
+measurements take turns; the script reports medians, prints a table and writes
+results/respa_profile.json.
 Usage: python benchmarks/respa_profile.py [--rounds 7]
 """
 
@@ -59,8 +60,9 @@ def main() -> None:
         "one step of 2/4": timings["one step of 2/4"],
         "one Langevin step": timings["one Langevin step"],
     }
-    # An inner step of the two: constraints, and two kicks (one in two of them slow), two moves,
-    # noise, a copy and the velocities' correction, which cost as much as a move.
+    # An outer step has two inner steps. Without constraints, each of them needs a fast kick and
+    # half a slow one, two moves, noise, and a copy and a correction of the velocities, which cost
+    # as much as a move each.
     parts["operations of an inner step"] = 1.5 * parts[KICK] + 4 * parts[MOVE] + parts[NOISE]
     print(f"benzene in water, {atoms} atoms")
     for name, milliseconds in parts.items():
@@ -69,7 +71,7 @@ def main() -> None:
 
 
 def stepper(context: openmm.Context, integrator: Any) -> Callable[[], None]:
-    """Return a function that makes one step; the context lives as long as it does."""
+    """Return a function that runs one step and keeps the context alive."""
     integrator.step(5)
 
     def step(context: openmm.Context = context) -> None:
@@ -79,7 +81,7 @@ def stepper(context: openmm.Context, integrator: Any) -> Callable[[], None]:
 
 
 def forces(like: openmm.Context, groups: set[int]) -> Callable[[], None]:
-    """Return a step that evaluates some force groups and hardly moves."""
+    """Return a tiny step that evaluates some force groups."""
     integrator = openmm.VerletIntegrator(1e-9)
     integrator.setIntegrationForceGroups(sum(1 << group for group in groups))
     return stepper(copied(like, integrator), integrator)
@@ -88,7 +90,7 @@ def forces(like: openmm.Context, groups: set[int]) -> Callable[[], None]:
 def operations(
     like: openmm.Context, count: int, expression: str = "", constrained: bool = False
 ) -> Callable[[], None]:
-    """Return a step without forces: an expression for all degrees of freedom, some times over."""
+    """Return a step without forces that evaluates an expression per degree of freedom."""
     integrator = openmm.CustomIntegrator(1e-9)
     integrator.addPerDofVariable("x1", 0)
     for name, value in {"kept": 1.0, "drawn": 0.0, "kT": 2.5}.items():
@@ -102,7 +104,7 @@ def operations(
 
 
 def copied(like: openmm.Context, integrator: Any) -> openmm.Context:
-    """Return a context with the system and state of another."""
+    """Return a context with the system and state of another one."""
     context = openmm.Context(like.getSystem(), integrator, like.getPlatform())
     context.setState(like.getState(positions=True, velocities=True))
     return context

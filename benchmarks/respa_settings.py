@@ -1,4 +1,4 @@
-"""What the benchmarks of multiple time steps share: settings, boxes, and systems made of them."""
+"""Settings, boxes and systems that the benchmarks of multiple time steps share."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FEMTOSECOND = 0.001  # ps
 
 
 class Setting(NamedTuple):
-    """Time steps in fs from short to long, and what else is done.
+    """Time steps in fs from short to long, and further choices.
 
     Attributes:
-        steps: one, inner and outer, or inner, middle and outer.
-        heavy: hydrogens of 3 amu.
-        kept: bonds to hydrogen inside the region stay constrained.
-        inner_potential: for the network in the inner steps: force field, fit, or one network.
-        scale: factor of the region's masses.
+        steps: a single step, inner and outer, or inner, middle and outer.
+        heavy: whether hydrogens have 3 amu.
+        kept: whether bonds to hydrogen inside the region stay constrained.
+        inner_potential: potential of the inner steps: force field, fit, or one network.
+        scale: factor for the masses of the region.
         published: speed over Verlet at 0.2 fs that Jaffrelot Inizan et al. give for benzene.
     """
 
@@ -61,7 +61,7 @@ SETTINGS = {
 
 
 class Box(NamedTuple):
-    """An MM system, without and with constrained bonds to hydrogen inside the region."""
+    """An MM system with free and with constrained bonds to hydrogen inside the region."""
 
     topology: app.Topology
     positions: Any
@@ -93,7 +93,7 @@ def benzene_box(padding: float = 1.0, cutoff: float = 0.9) -> Box:
 
 
 def hsp90_box() -> Box:
-    """Return HSP90's ligand 3 in water, of the test data."""
+    """Return HSP90's ligand 3 in water from the test data."""
     kind, stem, selection, _ = SYSTEMS["HSP90 ligand 3 in water"]
     topology, flexible, positions, box = read(kind, stem, constraints=None)
     constrained = read(kind, stem)[1]
@@ -117,8 +117,8 @@ class Networks:
     """The ensemble, one of its networks, and terms fitted to it, loaded once.
 
     Args:
-        box: whose region is fitted.
-        members: of the ensemble; None for all.
+        box: the system whose region is fitted.
+        members: networks of the ensemble; None for all.
     """
 
     def __init__(self, box: Box, members: list[int] | None = None) -> None:
@@ -127,16 +127,16 @@ class Networks:
         self._fit = fit_inner_potential(self.all, box.topology, box.region, box.positions)
 
     def inner(self, inner_potential: str) -> Any:
-        """Return what `Mechanical` takes for an inner potential."""
+        """Return the argument of `MultipleTimeSteps` for an inner potential."""
         return {"force field": None, "fit": self._fit, "network": self._one}[inner_potential]
 
 
 def create_context(
     box: Box, networks: Networks, setting: Setting, *, seed: int = 1, threads: int | None = None
 ) -> openmm.Context:
-    """Return a relaxed context that runs with a setting's time steps, with new velocities.
+    """Return a context with the time steps of a setting and new velocities.
 
-    One step without kept constraints is velocity Verlet, all else has a heat bath.
+    A single step without kept constraints is velocity Verlet; all others have a thermostat.
     """
     several = len(setting.steps) > 1
     coupling = Mechanical(

@@ -1,13 +1,14 @@
-"""How long the outer time step may be: energy conservation of one molecule in vacuum.
+"""Find the longest stable outer time step from energy conservation of one molecule in vacuum.
 
-ANI-2x (eight networks) on benzene or another molecule, 300 K, NVE, inner steps of 0.5 fs, hydrogens
-of 3 amu or 1, bonds to hydrogen free or kept. The inner potential of the network between its
-evaluations: nothing (single steps), the force field's bonded terms, terms fitted to the network's
-Hessian, or one network of the eight. A setting counts as stable while the total energy stays within
-a twentieth of the kinetic energy for 5 ps from each of three starts; crosses at the top blew up.
-Lines mark outer steps of a half, third and fourth of the period of the fastest vibration, where
-impulses come into resonance with it; only anharmonic forces see the latter two. Prints a
-table; writes results/respa_stability.json and docs/images/respa-stability.png.
+The runs use all eight networks of ANI-2x for benzene or another molecule, at constant energy from
+300 K, with inner steps of 0.5 fs, hydrogens of 1 or 3 amu, and free or constrained bonds to
+hydrogen. Between evaluations of the network, the inner potential is nothing (single steps), the
+bonded terms of the force field, terms fitted to the Hessian of the network, or one of the eight
+networks. A setting counts as stable if the error of the total energy stays below a twentieth of the
+kinetic energy for 5 ps from each of three starts. Crosses at the top of the picture mark runs that
+blew up. Lines mark outer steps of a half, a third and a fourth of the period of the fastest
+vibration, where impulses resonate with it; the latter two matter only for anharmonic forces. The
+script prints a table, and writes results/respa_stability.json and docs/images/respa-stability.png.
 Usage: python benchmarks/respa_stability.py [--smiles c1ccccc1] [--name benzene] [--plot]
 """
 
@@ -53,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smiles", default="c1ccccc1")
     parser.add_argument("--name", default="benzene")
-    parser.add_argument("--plot", action="store_true", help="draw the results that are there")
+    parser.add_argument("--plot", action="store_true", help="only draw the stored results")
     arguments = parser.parse_args()
     path = RESULTS / "respa_stability.json"
     results = json.loads(path.read_text())["results"] if path.exists() else {}
@@ -88,7 +89,7 @@ class Bench:
         self.network = nnpmm.load_model("ANI-2x", backend="cpu")
         self.one = nnpmm.load_model("ANI-2x", backend="cpu", members=[0])
         self.fit = fit_inner_potential(self.network, self.topology, self.atoms, self.positions)
-        print(f"fit leaves {self.fit.residual:.1%} of the Hessian")
+        print(f"residual of the fit: {self.fit.residual:.1%} of the Hessian")
 
     def system(self, inner_potential: str, mass: float, kept: bool) -> openmm.System:
         """Return the hybrid system of the molecule alone."""
@@ -113,16 +114,17 @@ class Bench:
         return system
 
     def errors(self, inner_potential: str, mass: float, kept: bool) -> dict[float, float]:
-        """Return the largest error of the energy of all starts for each outer step."""
+        """Return the largest energy error over all starts for each outer step."""
         return {
             step: max(self.error(inner_potential, mass, kept, step, seed) for seed in SEEDS)
             for step in OUTER
         }
 
     def error(self, inner_potential: str, mass: float, kept: bool, step: float, seed: int) -> float:
-        """Return how far the energy strays over the mean kinetic energy, inf if it blows up.
+        """Return the energy error relative to the mean kinetic energy, or inf if a run blows up.
 
-        The larger of its standard deviation and the range of its means over a fifth of the run.
+        It is the larger of the standard deviation of the total energy and the range of its means
+        over fifths of the run.
         """
         system = self.system(inner_potential, mass, kept)
         context = self.start(system, integrator_of(system, inner_potential, INNER, step), seed)
@@ -140,12 +142,12 @@ class Bench:
         return float(max(np.ptp(blocks), np.std(energies)) / expected)
 
     def start(self, system: openmm.System, integrator: Any, seed: int) -> openmm.Context:
-        """Return a context at the minimum, with velocities that leave 300 K once spread."""
+        """Return a context at the minimum, with velocities that equilibrate to about 300 K."""
         platform = openmm.Platform.getPlatformByName("Reference")
         context = openmm.Context(system, integrator, platform)
         context.setPositions(self.positions)
         openmm.LocalEnergyMinimizer.minimize(context, 1, 1000)
-        context.setVelocitiesToTemperature(2 * TEMPERATURE, seed)  # half goes into stretches
+        context.setVelocitiesToTemperature(2 * TEMPERATURE, seed)  # half becomes potential energy
         return context
 
     def fastest(self, mass: float, kept: bool) -> float:
@@ -164,7 +166,7 @@ class Bench:
 
 
 def integrator_of(system: openmm.System, inner_potential: str, inner: float, outer: float) -> Any:
-    """Return velocity Verlet, or RESPA where there is an inner potential; steps in fs."""
+    """Return velocity Verlet, or RESPA if there is an inner potential; steps in fs."""
     if inner_potential == "single steps":
         return openmm.VerletIntegrator(outer * FEMTOSECOND)
     splitting = split_time_scales(system, inner=inner * FEMTOSECOND, outer=outer * FEMTOSECOND)
@@ -178,13 +180,13 @@ def total_energy(context: openmm.Context) -> float:
 
 
 def longest_stable(errors: dict[float, float]) -> float:
-    """Return the step before the first that is not stable, 0 if there is none."""
+    """Return the longest step below the first unstable one, or 0."""
     stable = itertools.takewhile(lambda step: errors[step] < LARGEST_ERROR, sorted(errors))
     return max(stable, default=0.0)
 
 
 def free_directions(system: openmm.System, positions: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return an orthonormal basis of the mass-weighted motions that constraints allow."""
+    """Return an orthonormal basis of the mass-weighted motions that the constraints allow."""
     rows = np.zeros((system.getNumConstraints(), positions.size))
     for k in range(system.getNumConstraints()):
         i, j, _ = system.getConstraintParameters(k)

@@ -1,10 +1,10 @@
-"""What is normal for the watchdog of multiple time steps, and what it sees where they fail.
+"""Measure what the watchdog of multiple time steps reads in normal runs and in unstable ones.
 
-Benzene, methanol and malonaldehyde in water, one ANI-2x network, 300 K, a look every five outer
-steps: kick, force difference, and the extremes of bonded and other distances over the covalent
-radii. Some settings blow up; when is the first warning? And malonaldehyde with the proton put on
-its other oxygen.
-Prints a table, writes results/respa_watchdog.json and docs/images/respa_watchdog.png.
+The systems are benzene, methanol and malonaldehyde in water with one ANI-2x network at 300 K. Every
+five outer steps, the watchdog checks the kick, the force difference, and the extremes of bonded and
+other distances relative to covalent radii. Some settings blow up, and the script reports when the
+first warning comes. It also checks malonaldehyde with the proton moved to its other oxygen. It
+prints a table, and writes results/respa_watchdog.json and docs/images/respa_watchdog.png.
 Usage: python benchmarks/respa_watchdog.py [--ps 40]
 """
 
@@ -36,11 +36,11 @@ from nnpmm.plots import style
 
 TEMPERATURE = 300.0
 MOLECULES = {"benzene": "c1ccccc1", "methanol": "CO", "malonaldehyde": "O=C/C=C\\O"}
-OUTER_STEPS = 5  # between two looks
+OUTER_STEPS = 5  # between two checks
 
 
 class Setting(NamedTuple):
-    """Inner and outer time step in fs, hydrogens of 3 amu, kept constraints."""
+    """Inner and outer time step in fs; whether hydrogens have 3 amu and constraints are kept."""
 
     inner: float
     outer: float
@@ -57,11 +57,11 @@ SETTINGS = {
 
 
 class Run(NamedTuple):
-    """A system that runs with a setting, and who watches it."""
+    """A running system with its watchdog."""
 
     context: openmm.Context
     box: structures.MMSystem
-    dog: RespaWatchdog
+    watchdog: RespaWatchdog
     bonds: BondGraph
 
 
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def prepared(smiles: str, model: Potential, setting: Setting) -> Run:
-    """Return a relaxed context with velocities, its box and what looks at it."""
+    """Return a relaxed system with velocities, and its watchdog."""
     molecule = structures.molecule_from_smiles(smiles, seed=1)
     box = structures.solvate(
         molecule,
@@ -113,14 +113,14 @@ def prepared(smiles: str, model: Potential, setting: Setting) -> Run:
     context.setPositions(box.positions)
     openmm.LocalEnergyMinimizer.minimize(context, 10, 100)
     context.setVelocitiesToTemperature(TEMPERATURE, 1)
-    dog = RespaWatchdog(system, box.topology, region, timestep=outer, temperature=TEMPERATURE)
+    watchdog = RespaWatchdog(system, box.topology, region, timestep=outer, temperature=TEMPERATURE)
     bonds = BondGraph(system, box.topology, region, broken=1.5, formed=1.2)
-    return Run(context, box, dog, bonds)
+    return Run(context, box, watchdog, bonds)
 
 
 def watch(run: Run, setting: Setting, length: float) -> tuple[dict, np.ndarray]:
-    """Run; return figures without the first fifth, and time (ps) and kick of every look, (2, k)."""
-    looks, seconds, warned, died = [], [0.0, 0.0], None, None
+    """Run; return statistics without the first fifth, and times (ps) and kicks of all, (2, k)."""
+    samples, seconds, warned, died = [], [0.0, 0.0], None, None
     for step in range(OUTER_STEPS, round(1000 * length / setting.outer) + 1, OUTER_STEPS):
         now = step * setting.outer / 1000
         try:
@@ -129,49 +129,49 @@ def watch(run: Run, setting: Setting, length: float) -> tuple[dict, np.ndarray]:
             positions, box = geometry(run)
             seconds[0] += time.perf_counter() - started
             started = time.perf_counter()
-            reading = run.dog.check(positions, box, step=step)
+            reading = run.watchdog.check(positions, box, step=step)
             seconds[1] += time.perf_counter() - started
         except (openmm.OpenMMException, SimulationError):
             died = now
             break
-        ratios = run.bonds.distances(positions[run.dog.region], box)[1]
+        ratios = run.bonds.distances(positions[run.watchdog.region], box)[1]
         bonded = run.bonds.bonded
         extremes = ratios[bonded].max(), ratios[~bonded].min()
-        looks.append((now, reading.gap.kick, reading.gap.rms_force, *extremes))
+        samples.append((now, reading.gap.kick, reading.gap.rms_force, *extremes))
         if warned is None and reading.complaints:
             warned = now
-    table = np.array(looks).T
-    settled = table[:, len(looks) // 5 :]
+    table = np.array(samples).T
+    settled = table[:, len(samples) // 5 :]
     row = {
-        "looks": len(looks),
+        "looks": len(samples),
         "kick": {"mean": settled[1].mean(), "sd": settled[1].std(), "max": settled[1].max()},
         "rms_force_kj_mol_nm": {"mean": settled[2].mean(), "max": settled[2].max()},
         "longest_bond": settled[3].max(),
         "shortest_other": settled[4].min(),
         "warned_ps": warned,
         "died_ps": died,
-        "ms_per_outer_step": 1e3 * seconds[0] / (OUTER_STEPS * len(looks)),
-        "ms_per_look": 1e3 * seconds[1] / len(looks),
+        "ms_per_outer_step": 1e3 * seconds[0] / (OUTER_STEPS * len(samples)),
+        "ms_per_look": 1e3 * seconds[1] / len(samples),
     }
     return row, table[:2]
 
 
 def geometry(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (n, 3) and box rows (3, 3) of the moment, nm."""
+    """Return current positions (n, 3) and box rows (3, 3), nm."""
     state = run.context.getState(positions=True)
     vectors = state.getPeriodicBoxVectors(asNumpy=True)._value
     return state.getPositions(asNumpy=True)._value, vectors
 
 
 def moved_proton(run: Run) -> dict:
-    """What the watchdog says after the hydroxyl's proton was put 0.1 nm from the other oxygen."""
+    """Return readings before and after the proton moves to 0.1 nm from the other oxygen."""
     run.context.getIntegrator().step(250)
     positions, box = geometry(run)
-    before = run.dog.check(positions, box, step=0)
-    proton, acceptor, carbon = transfer(run.box.topology, run.dog.region.tolist())
+    before = run.watchdog.check(positions, box, step=0)
+    proton, acceptor, carbon = transfer(run.box.topology, run.watchdog.region.tolist())
     outward = positions[acceptor] - positions[carbon]
     positions[proton] = positions[acceptor] + 0.1 * outward / np.linalg.norm(outward)
-    after = run.dog.check(positions, box, step=1)
+    after = run.watchdog.check(positions, box, step=1)
     return {
         "kick_before": before.gap.kick,
         "kick_after": after.gap.kick,
@@ -182,7 +182,7 @@ def moved_proton(run: Run) -> dict:
 
 
 def transfer(topology: openmm.app.Topology, region: list[int]) -> tuple[int, int, int]:
-    """The hydroxyl's proton, the other oxygen, and the carbon that this one is bonded to."""
+    """Return the hydroxyl's proton, the other oxygen, and the carbon of that oxygen."""
     atoms = list(topology.atoms())
     neighbours: dict[int, list[int]] = {i: [] for i in region}
     for first, second in topology.bonds():
@@ -197,6 +197,7 @@ def transfer(topology: openmm.app.Topology, region: list[int]) -> tuple[int, int
 
 
 def line(key: str, row: dict) -> str:
+    """Return the line of the printed table for one run."""
     kick, force = row["kick"], row["rms_force_kj_mol_nm"]
     end = ""
     if row["died_ps"] is not None:
@@ -205,12 +206,12 @@ def line(key: str, row: dict) -> str:
     return (
         f"{key:<28}{kick['mean']:8.2f} +- {kick['sd']:.2f} < {kick['max']:.2f}"
         f"{force['mean']:9.0f} < {force['max']:5.0f}{row['longest_bond']:9.3f}"
-        f"{row['shortest_other']:8.3f}{row['ms_per_look']:7.1f} ms a look{end}"
+        f"{row['shortest_other']:8.3f}{row['ms_per_look']:7.1f} ms per check{end}"
     )
 
 
 def plot(traces: dict[str, np.ndarray]) -> None:
-    """The kick of benzene over time at each setting."""
+    """Draw the kick of benzene against time for each setting."""
     figure, (axes,) = style.create_panels(width=6, height=3.2)
     for key, (times, kicks) in traces.items():
         if key.startswith("benzene"):

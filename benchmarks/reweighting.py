@@ -1,10 +1,11 @@
-"""Reweighting: where the least overlaps come from, and methanol in water against switching.
+"""Test reweighting on known ensembles, and compare it with switching for methanol in water.
 
-Known ensembles: normal differences and harmonic oscillators of other stiffness, 30 to 3000 samples,
-with every result reported, also those that `reweight` refuses. How often is the error larger than
-three times what is reported? Methanol: frames of the force field, alone and with frames of NNP/MM,
-against the BAR of results/mm_to_nnp.json, which took works of switching.
-Prints two tables, writes results/reweighting.json and docs/images/reweighting.png.
+The known ensembles are normal differences and harmonic oscillators of different stiffness, with 30
+to 3000 samples. The script counts how often the true error exceeds three reported errors, including
+results that `reweight` refuses; the minimum overlaps in nnpmm come from these counts. For methanol,
+it compares frames of the force field, alone and together with frames of NNP/MM, with the BAR
+estimate from switching in results/mm_to_nnp.json. It prints two tables, and writes
+results/reweighting.json and docs/images/reweighting.png.
 Usage: python benchmarks/reweighting.py [--repeats 100] [--mm-ps 400] [--nnp-ps 150]
 """
 
@@ -36,7 +37,7 @@ STIFFNESSES = (0.2, 0.35, 0.5, 2.0, 4.0, 8.0, 16.0, 32.0)
 ESTIMATORS = {1: "one ensemble", 2: "two ensembles"}
 LIMITS = ("MIN_ZWANZIG_SAMPLES", "MIN_ZWANZIG_OVERLAP", "MIN_BAR_SAMPLES", "MIN_BAR_OVERLAP")
 FRAME_PS = 0.2
-XTC_NM = 0.001  # what an XTC file rounds positions to
+XTC_NM = 0.001  # precision of positions in an XTC file
 
 
 def main() -> None:
@@ -60,10 +61,12 @@ def main() -> None:
         value, error = found[name]["difference"], found[name]["error"]
         apart = abs(value - reference["value"]) / np.hypot(error, reference["error"])
         found[name]["standard_errors_apart"] = apart
-        print(f"{name:<16}{value:10.2f} +- {error:.2f} kJ/mol, {apart:.2f} standard errors apart")
+        print(
+            f"{name:<16}{value:10.2f} +- {error:.2f} kJ/mol, difference {apart:.2f} standard errors"
+        )
     noise = found["xtc_noise_kj_mol"]
     print(
-        f"{found['batched_ms_per_frame']:.2f} ms a frame, one by one "
+        f"{found['batched_ms_per_frame']:.2f} ms per frame, one by one "
         f"{found['one_by_one_ms_per_frame']:.2f} ms; positions rounded as in XTC shift d by "
         f"{noise['mean']:.2f} +- {noise['rms']:.2f} kJ/mol"
     )
@@ -73,11 +76,11 @@ def main() -> None:
 
 
 def known(sides: int, repeats: int) -> np.ndarray:
-    """Effective samples, overlap, and error over reported error of each trial, (k, 3)."""
+    """Return effective samples, overlap, and error over reported error of each trial, (k, 3)."""
     rng = np.random.default_rng(sides)
     trials = []
     test = "require_effective_samples"
-    # Nothing is refused, so that what would be is counted too.
+    # The checks are disabled, so that refused results are counted, too.
     with mock.patch.object(reweighting, test), mock.patch.object(estimators, test):
         for _ in range(repeats):
             for samples, exact in ensembles(rng):
@@ -88,7 +91,7 @@ def known(sides: int, repeats: int) -> np.ndarray:
 
 
 def ensembles(rng: np.random.Generator) -> Iterator[tuple[list[np.ndarray], float]]:
-    """Samples of d from both ensembles, and the difference in free energy, kJ/mol."""
+    """Yield samples of d from both ensembles, and the free-energy difference, kJ/mol."""
     for size in SIZES:
         for sigma in SIGMAS:
             means = 0.5 * sigma**2, -0.5 * sigma**2
@@ -102,7 +105,7 @@ def ensembles(rng: np.random.Generator) -> Iterator[tuple[list[np.ndarray], floa
 
 
 def summary(trials: np.ndarray, sides: int) -> dict[str, float]:
-    """Shares of trials that are accepted, and that are off by more than three errors."""
+    """Return fractions of accepted trials, and of trials off by more than three errors."""
     samples, overlap = (getattr(reweighting, name) for name in LIMITS[2 * sides - 2 : 2 * sides])
     accepted = (trials[:, 0] >= samples) & (trials[:, 1] >= overlap)
     beyond = trials[:, 2] > 3
@@ -115,7 +118,7 @@ def summary(trials: np.ndarray, sides: int) -> dict[str, float]:
 
 
 def methanol(mm_ps: float, nnp_ps: float) -> tuple[dict, list[np.ndarray]]:
-    """Estimates and costs, and the differences of both ensembles in kJ/mol."""
+    """Return estimates and costs, and the differences in both ensembles in kJ/mol."""
     box, model = ligand_in_water("CO"), nnpmm.load_model("ANI-2x", members=0)
     hybrid, start = interpolated_ligand(box)
     vectors = np.array(box.box_vectors, dtype=float)
@@ -141,7 +144,7 @@ def methanol(mm_ps: float, nnp_ps: float) -> tuple[dict, list[np.ndarray]]:
 
 
 def sample(system: openmm.System, start: openmm.State, length: float, seed: int) -> np.ndarray:
-    """Frames of an equilibrium run, after 10 ps, (k, n, 3) nm."""
+    """Return frames of an equilibrium run after 10 ps, (k, n, 3), nm."""
     context = context_of(system, seed)
     context.setPeriodicBoxVectors(*start.getPeriodicBoxVectors())
     context.setPositions(start.getPositions())
@@ -156,7 +159,7 @@ def sample(system: openmm.System, start: openmm.State, length: float, seed: int)
 
 
 def one_by_one(hybrid: openmm.System, frames: np.ndarray) -> float:
-    """Milliseconds for each frame through a context."""
+    """Return the milliseconds per frame when a context evaluates them one by one."""
     context = context_of(hybrid, 1)
     context.setParameter(LAMBDA_NNP, 0.0)
     began = time.perf_counter()
@@ -167,7 +170,7 @@ def one_by_one(hybrid: openmm.System, frames: np.ndarray) -> float:
 
 
 def plot(trials: dict, series: list[np.ndarray], found: dict, reference: float) -> None:
-    """Left: both distributions of d for methanol. Right: how often an error is too small."""
+    """Draw both distributions of d for methanol, and how often an error is too small."""
     figure, (left, right) = style.create_panels(1, 2, width=8.5, height=3.2)
     bins = np.histogram_bin_edges(np.concatenate(series), 40).tolist()
     for each, label in zip(series, ("MM", "NNP/MM"), strict=True):
@@ -184,7 +187,7 @@ def plot(trials: dict, series: list[np.ndarray], found: dict, reference: float) 
 
 
 def draw_trials(axes: Axes, trials: dict) -> None:
-    """The share of trials that are off by more than three errors, over the effective samples."""
+    """Draw the fraction of trials off by more than three errors against effective samples."""
     edges = np.geomspace(3, 3000, 11)
     enough = trials[1][:, 1] >= reweighting.MIN_ZWANZIG_OVERLAP
     curves = {

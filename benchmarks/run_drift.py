@@ -1,10 +1,10 @@
-"""Energy conservation from the end of finished runs: NNP/MM and the force field alone.
+"""Measure energy conservation from the end of finished runs, with NNP/MM and the force field alone.
 
-Takes folders of `nnpmm run`. From the last frame of each, with velocities of several seeds, a short
-stretch of Langevin dynamics and then leapfrog Verlet without thermostat or barostat, with the run's
-constraints and masses: the slope of the total energy, for the hybrid system and for the force field
-alone in turn. Means and standard errors are of the seeds.
-Prints a table and writes results/run_drift.json, whose other rows are kept.
+The script reads folders of `nnpmm run`. It starts from the last frame of each with velocities of
+several seeds, and runs a short stretch of Langevin dynamics. It then runs leapfrog Verlet without
+thermostat or barostat, with the constraints and masses of the run. It reports the slope of the
+total energy for the hybrid system and for the force field alone, with means and standard errors
+over the seeds. It prints a table and updates results/run_drift.json, keeping the other rows.
 Usage: python benchmarks/run_drift.py FOLDER ... [--ps 4] [--timestep 2] [--seeds 1 2 3]
 """
 
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The drifts of one run, kJ/mol/ns per degree of freedom."""
+    """Return the drifts of one run, kJ/mol/ns per degree of freedom."""
     config = load_config(folder / "settings.yaml")
     prepared = prepare_system(config, load_mm_system(folder))
     last = mdtraj.load(str(folder / "trajectory.dcd"), top=str(folder / "topology.pdb"))[-1]
@@ -89,7 +89,7 @@ def one_drift(
     seed: int,
     arguments: argparse.Namespace,
 ) -> float:
-    """Slope of the total energy at constant energy and volume, kJ/mol/ns per degree of freedom."""
+    """Return the drift of one run at constant energy, kJ/mol/ns per degree of freedom."""
     step = arguments.timestep / 1000
     langevin, free = (
         openmm.LangevinMiddleIntegrator(TEMPERATURE, 5.0, step),
@@ -114,7 +114,7 @@ def one_drift(
 
 
 def freedom(system: openmm.System) -> int:
-    """Degrees of freedom that constraints leave."""
+    """Return the number of unconstrained degrees of freedom."""
     moving = sum(system.getParticleMass(i)._value > 0 for i in range(system.getNumParticles()))
     return 3 * moving - system.getNumConstraints()
 

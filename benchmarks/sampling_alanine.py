@@ -1,12 +1,12 @@
-"""Alanine dipeptide in vacuum: metadynamics along known and along learned variables.
+"""Run metadynamics of alanine dipeptide in vacuum along known and along learned variables.
 
     python benchmarks/sampling_alanine.py --folder alanine  # Amber's ff14SB
     python benchmarks/sampling_alanine.py --folder alanine-network --potential network
 
-Continues where it stopped. The network is one network of ANI-2x on the whole molecule. Variables
-are learned from a plain run of the force field at 600 K, which knows nothing of phi and psi. Each
-kind of bias is repeated with other seeds. Samples have weights that remove the bias.
-sampling_alanine_comparison.py compares the runs.
+The script continues interrupted runs. The network is one network of ANI-2x for the whole molecule.
+The learned variables come from an unbiased run of the force field at 600 K, without knowledge of
+phi and psi. Each kind of bias is repeated with several seeds. Samples have weights that remove the
+bias. sampling_alanine_comparison.py compares the runs.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SAMPLED, DEPOSITED = 50, 500  # steps
 PIECE = 0.25  # ns
 BIASES = ("phi, psi", "autoencoder", "time-lagged", "plain")
 TRAINING_TEMPERATURE, TRAINING_NS, TRAINING_EVERY = 600.0, 5.0, 250  # K, ns, steps
-LAG = 2  # frames of the training
+LAG = 2  # frames of the training run
 POTENTIALS = ("force field", "network")
 
 
@@ -70,7 +70,7 @@ def alanine_dipeptide(
     """Return topology, positions (22, 3) nm, and the System with Amber's ff14SB.
 
     Args:
-        hydrogen_mass: amu, taken from the heavy atoms that the hydrogens are bonded to; None: 1.
+        hydrogen_mass: amu; the bonded heavy atoms become lighter. None for 1 amu.
     """
     molecule = Chem.RemoveHs(molecule_from_smiles("CC(=O)N[C@@H](C)C(=O)NC", seed=1))
     topology, residues, atoms = app.Topology(), {}, []
@@ -100,8 +100,8 @@ class Molecule:
     """The molecule in vacuum on the Reference platform, the fastest for 22 atoms on one thread.
 
     Attributes:
-        structure: that variables are bound to.
-        system: to which a bias may be added before `start`.
+        structure: topology, positions and masses to which variables are bound.
+        system: the System, to which a bias may be added before `start`.
     """
 
     def __init__(self, potential: str) -> None:
@@ -123,7 +123,7 @@ class Molecule:
         return hybrid.system
 
     def start(self, temperature: float, seed: int) -> app.Simulation:
-        """Return a simulation, minimised and equilibrated for 10 ps."""
+        """Return a simulation after a minimisation and 10 ps of equilibration."""
         integrator = openmm.LangevinMiddleIntegrator(temperature, 1.0, STEP)
         integrator.setRandomNumberSeed(seed)
         platform = openmm.Platform.getPlatformByName("Reference")
@@ -142,7 +142,7 @@ def positions_of(simulation: app.Simulation) -> np.ndarray:
 
 
 def learn_variables(folder: Path, kind: str) -> Path:
-    """Return the file of two variables learned from the run at 600 K, made where it is missing."""
+    """Return the file of two variables learned from the run at 600 K; make it if it is missing."""
     path = folder / f"{kind}.json"
     if path.exists():
         return path
@@ -163,7 +163,7 @@ def learn_variables(folder: Path, kind: str) -> Path:
 
 
 def grids_of(bias: str, cv: Path | None, structure: Structure) -> list[BiasGrid]:
-    """Return the grids of what is biased; none for a plain run."""
+    """Return the grids of the biased variables; none for an unbiased run."""
     if bias == "plain":
         return []
     if cv is None:
@@ -179,13 +179,13 @@ def grids_of(bias: str, cv: Path | None, structure: Structure) -> list[BiasGrid]
 
 
 class Run:
-    """A run along some bias, which goes on from its file.
+    """A run with some bias, which continues from its file.
 
     Args:
-        folder: of the file, and of the learned variables.
-        potential: of the molecule.
-        bias: along what.
-        seed: of the run.
+        folder: folder of the file and of the learned variables.
+        potential: potential of the molecule.
+        bias: kind of bias.
+        seed: random seed of the run.
     """
 
     def __init__(self, folder: Path, potential: str, bias: str, seed: int) -> None:
@@ -219,11 +219,11 @@ class Run:
 
     @property
     def time(self) -> float:
-        """Simulated so far, ns."""
+        """Return the simulated time, ns."""
         return len(self.values) * SAMPLED * STEP / 1000
 
     def advance(self, time: float) -> None:
-        """Go on for some ns, and save."""
+        """Continue for some ns, and save."""
         context = self.simulation.context
         for _ in range(round(time * 1000 / STEP / SAMPLED)):
             self.simulation.integrator.step(SAMPLED)
@@ -239,7 +239,7 @@ class Run:
         self.save()
 
     def save(self) -> None:
-        """Write the samples, the logarithms of their weights, and where to go on."""
+        """Write the samples, the logarithms of their weights, and the state to continue from."""
         logs = np.zeros(len(self.values))
         if self.metadynamics is not None:
             rows = np.array(self.gaussians)
@@ -270,7 +270,7 @@ def path_of(folder: Path, bias: str, seed: int) -> Path:
 
 
 def samples_of(path: Path) -> WeightedSamples:
-    """Return the samples of a run from its file; the weights take off walls, too."""
+    """Return the samples of a run from its file; the weights remove the bias, including walls."""
     with np.load(path) as stored:
         values, times, logs = stored["values"], stored["times"], stored["logs"]
     axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
@@ -279,7 +279,7 @@ def samples_of(path: Path) -> WeightedSamples:
 
 
 def sample(folder: Path, potential: str, biases: Sequence[str], repeats: int, time: float) -> None:
-    """Let runs go on in turn, a piece at a time, until each has its time (ns)."""
+    """Advance all runs in turn, a piece at a time, until each reaches its time (ns)."""
     folder.mkdir(parents=True, exist_ok=True)
     waiting = []
     for seed, bias in itertools.product(range(1, repeats + 1), biases):
@@ -295,11 +295,13 @@ def sample(folder: Path, potential: str, biases: Sequence[str], repeats: int, ti
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("alanine"), help="of the runs")
+    parser.add_argument("--folder", type=Path, default=Path("alanine"), help="folder of the runs")
     parser.add_argument("--potential", choices=POTENTIALS, default=POTENTIALS[0])
     parser.add_argument("--repeats", type=int, default=2, help="runs with each kind of bias")
-    parser.add_argument("--bias", action="append", choices=BIASES, help="what is sampled; all")
-    parser.add_argument("--time", type=float, default=5.0, help="ns of each run")
+    parser.add_argument(
+        "--bias", action="append", choices=BIASES, help="kind of bias; default: all"
+    )
+    parser.add_argument("--time", type=float, default=5.0, help="length of each run, ns")
     options = parser.parse_args()
     biases = options.bias or BIASES
     sample(options.folder, options.potential, biases, options.repeats, options.time)

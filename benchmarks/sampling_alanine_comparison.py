@@ -4,8 +4,8 @@
     python benchmarks/sampling_alanine_comparison.py --folder alanine-network --potential network
     python benchmarks/sampling_alanine_comparison.py --table  # only the tables in docs
 
-Surfaces along phi and psi in bins of 10 degrees, up to 20 kJ/mol. The first fifth of each biased
-run does not count.
+The surfaces are along phi and psi in bins of 10 degrees, up to 20 kJ/mol. The first fifth of each
+biased run is discarded.
 """
 
 from __future__ import annotations
@@ -37,17 +37,18 @@ PAGE = ROOT / "docs" / "validation" / "sampling.md"
 STORED = Path(__file__).parent / "data"  # surfaces
 BINS = 36  # along phi and psi
 DISCARDED = 0.2  # of each biased run
-# kJ/mol: bins up to here are compared, and surfaces so near are the same; share of bins.
+# Highest free energy that is compared, kJ/mol; a surface counts as converged within NEAR, kJ/mol,
+# of the reference and with this fraction of its bins visited.
 LIMIT, NEAR, VISITED = 20.0, 2.0, 0.95
 
 
 def settled(bias: str, run: WeightedSamples) -> WeightedSamples:
-    """Return the samples of a run that count."""
+    """Return the samples of a run without the discarded part."""
     return run if bias == "plain" else run.after(DISCARDED)
 
 
 def surface_along(parts: Sequence[WeightedSamples]) -> Surface:
-    """Return the surface of runs along phi and psi."""
+    """Return the surface of pooled runs along phi and psi."""
     return surface_of(pooled(parts), ["phi", "psi"], bins=BINS)
 
 
@@ -135,7 +136,7 @@ def pairs(kept: dict[str, list[WeightedSamples]], learned: Sequence[str]) -> dic
 
 
 def difference(found: list[WeightedSamples], known: list[WeightedSamples]) -> dict[str, float]:
-    """Return the RMS difference of the surfaces of all runs, and what their errors account for.
+    """Return the RMS difference of the surfaces of all runs, measured and expected from errors.
 
     Args:
         found: two or more runs.
@@ -143,7 +144,7 @@ def difference(found: list[WeightedSamples], known: list[WeightedSamples]) -> di
 
     Returns:
         In kJ/mol: the difference; its jackknife error, leaving out one run at a time; and the
-        difference expected of equal surfaces with the standard errors of these two.
+        difference expected for equal surfaces with the standard errors of these two.
     """
     ours, theirs = surface_along(found), surface_along(known)
     left_out = (
@@ -174,12 +175,12 @@ def without(parts: list[WeightedSamples], index: int) -> list[WeightedSamples]:
 def convergence(
     bias: str, runs: list[WeightedSamples], known: list[WeightedSamples]
 ) -> dict[str, list]:
-    """Return how the surface of each run approaches that of the other runs along phi and psi.
+    """Return the convergence of each run's surface along phi and psi to that of the known runs.
 
     Returns:
-        Times, ps; for each run the RMS differences below 20 kJ/mol, the shares of these bins that
-        it has visited, and the time from which on the difference stays below 2 kJ/mol with 95 % of
-        the bins visited, or None.
+        Times, ps. For each run: the RMS differences below 20 kJ/mol; the fractions of these bins
+        that the run has visited; and the time after which the difference stays below 2 kJ/mol with
+        95 % of the bins visited, or None.
     """
     rows: dict[str, list] = {"times_ps": [], "rms_kj_mol": [], "visited": [], "reached_ps": []}
     for number, run in enumerate(runs):
@@ -258,9 +259,9 @@ def with_error(share: dict[str, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("alanine"), help="of the runs")
+    parser.add_argument("--folder", type=Path, default=Path("alanine"), help="folder of the runs")
     parser.add_argument("--potential", choices=POTENTIALS, default=POTENTIALS[0])
-    parser.add_argument("--table", action="store_true", help="write the tables")
+    parser.add_argument("--table", action="store_true", help="only write the tables")
     options = parser.parse_args()
     if not options.table:
         results(options.folder, options.potential)

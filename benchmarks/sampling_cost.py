@@ -1,12 +1,12 @@
-"""Cost of a bias per step: torsions, other variables, and a learned one.
+"""Measure the cost of a bias per step: torsions, other variables, and a learned one.
 
     python benchmarks/sampling_cost.py
-    python benchmarks/sampling_cost.py --table  # of the results, into docs
+    python benchmarks/sampling_cost.py --table  # write the table of the results into the docs
 
-Alanine dipeptide with Amber's ff14SB in vacuum, one thread of the Reference platform, the fastest
-for 22 atoms; microseconds of processor time per step, the medians of rounds in turn, and the least.
-The learned variable is a network of 32 and 16
-tanh units on the features that `choose_features` takes, with random weights.
+The system is alanine dipeptide with Amber's ff14SB in vacuum, on one thread of the Reference
+platform, the fastest for 22 atoms. The script reports the median and the least processor time per
+step in microseconds, over rounds in which all biases take turns. The learned variable is a network
+of 32 and 16 tanh units on the features of `choose_features`, with random weights.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def random_projection(structure: Structure, count: int) -> Projection:
 
 
 def learned(structure: Structure, count: int) -> list[Variable]:
-    """Return variables of a network with random weights."""
+    """Return the variables of a network with random weights."""
     projection = random_projection(structure, count)
 
     def variable(index: int) -> Variable:
@@ -70,7 +70,7 @@ def learned(structure: Structure, count: int) -> list[Variable]:
 
 
 def variables_of(structure: Structure) -> dict[str, list[Variable]]:
-    """Return the sets of variables that are compared, by name."""
+    """Return the compared sets of variables by name."""
     torsions = bind_variables(VARIABLES, structure)
     others = {
         "RMSD of 10 atoms": Rmsd(atoms="not element H").bind("r", structure),
@@ -110,7 +110,7 @@ def create_context(
 
 
 def main() -> None:
-    """Print and write the costs."""
+    """Measure, print and write the costs."""
     topology, positions, system = alanine_dipeptide()
     contexts = {
         name: create_context(system, positions, variables)
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def gradient_times(structure: Structure) -> dict[str, float]:
-    """Return microseconds of one gradient of a learned variable, compiled and by torch."""
+    """Return microseconds of one gradient of a learned variable, compiled and with torch."""
     projection = random_projection(structure, 1)
     positions = structure.positions[list(projection.record.features.atoms)]
     compiled = CompiledGradient(projection.record.features, projection.arrays, 0)

@@ -1,16 +1,16 @@
-"""Language models and Markov models of trajectories of states, compared with a long reference.
+"""Compare language models and Markov models of trajectories of states with a long reference.
 
-    python benchmarks/sampling_language.py FOLDER  # goes on with what FOLDER has
-    python benchmarks/sampling_language.py --table  # of the results, into docs
+    python benchmarks/sampling_language.py FOLDER  # continues from the results in FOLDER
+    python benchmarks/sampling_language.py --table  # write the tables of the results into the docs
 
-Langevin dynamics (BAOAB, mass 1, friction 1, beta 9.5) in two dimensions, U = 1e-4 (x^6 + y^6) less
-Gaussian wells of depth 1; states are the nearest wells, in both dimensions or along x alone (the
-projection test). The discrete double well of deeptime, whose transition matrix is known, in four
-coarse states. Alanine dipeptide in vacuum with Amber's ff14SB at 300 K, C7eq and C5. deeptime is
-needed.
+The first systems are Langevin dynamics (BAOAB, mass 1, friction 1, beta 9.5) in two dimensions, in
+the potential U = 1e-4 (x^6 + y^6) minus Gaussian wells of depth 1. A state is the nearest well, in
+both dimensions or along x alone (the projection test). The others are the discrete double well of
+deeptime, whose transition matrix is known, in four coarse states, and alanine dipeptide in vacuum
+with Amber's ff14SB at 300 K, with the states C7eq and C5. The script needs deeptime.
 
-A deviation of a first-passage time counts as within its error if it is below 15 % or below twice
-the standard error of reference, training data and generated trajectory together.
+A deviation of a first-passage time counts as within its error if it is below 15 % or below two
+standard errors of reference, training data and generated trajectory together.
 """
 
 from __future__ import annotations
@@ -47,21 +47,22 @@ WELLS = {
     "4 states": np.array([[2.0, -1.0], [0.5, 1.2], [-0.5, -1.2], [-2.0, 1.0]]),
 }
 TRAINING, REFERENCE, LAG = 100_000, 500_000, 10
-DOUBLE_WELL_SAVED = 25  # steps of its matrix
-LEAST = 3  # frames of a visit that counts
+DOUBLE_WELL_SAVED = 25  # steps of its matrix per frame
+LEAST = 3  # frames of a visit, or it is removed as a recrossing
 REPEATS, REFERENCE_SEED = 2, 2
 MODELS = {
     "LSTM": LanguageSettings(epochs=60, patience=10),
     "Markov + LSTM": LanguageSettings(markov=True, epochs=40, patience=8, learning_rate=2e-3),
 }
 WALKERS = 50
-PLAIN_PS = {"training": 1000.0, "reference": 4000.0}  # of alanine dipeptide, frames every 0.1 ps
+# Lengths of unbiased runs of alanine dipeptide, with frames every 0.1 ps.
+PLAIN_PS = {"training": 1000.0, "reference": 4000.0}
 CENTRES = np.radians([[-83.0, 73.0], [-155.0, 160.0]])  # C7eq, C5
 
 
 @numba.njit
 def langevin(wells, frames, saved, step, seed):
-    """Positions (frames, 2) of one walk."""
+    """Return positions (frames, 2) of one walk."""
     np.random.seed(seed)
     found = np.empty((frames, 2))
     damp = np.exp(-FRICTION * step)
@@ -90,14 +91,14 @@ def langevin(wells, frames, saved, step, seed):
 
 
 def wells(name: str, columns: slice, frames: int, seed: int) -> np.ndarray:
-    """Return the states of a walk in a model potential."""
+    """Return the states of a walk in one of the model potentials."""
     places = WELLS[name]
     walk = langevin(places, frames, SAVED, STEP, seed)
     return smooth_recrossings(assign_states(walk[:, columns], places[:, columns]), LEAST)
 
 
 def double_well(frames: int, seed: int) -> np.ndarray:
-    """Return coarse states of a walk of deeptime's discrete double well, by its matrix."""
+    """Return coarse states of a walk in deeptime's discrete double well, from its matrix."""
     with np.load(data_folder() / "trajectories/double_well_discrete.npz") as data:
         matrix = data["P"]
     frame = np.linalg.matrix_power(matrix, DOUBLE_WELL_SAVED)
@@ -107,7 +108,7 @@ def double_well(frames: int, seed: int) -> np.ndarray:
 
 
 def alanine(folder: Path, part: str, seed: int) -> np.ndarray:
-    """Return the states of plain dynamics of alanine dipeptide."""
+    """Return the states of unbiased dynamics of alanine dipeptide."""
     path = folder / f"plain_{part}_{seed}.npy"
     if not path.exists():
         _, positions, system = alanine_dipeptide()
@@ -134,7 +135,7 @@ Walks = Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
 def systems(folder: Path) -> Iterator[tuple[str, int, Walks]]:
-    """Yield name, number of the repeat, and what returns states of training and reference."""
+    """Yield name, repeat, and a function that returns the states of training and reference."""
     both, x = slice(0, 2), slice(0, 1)
 
     def potential(name: str, columns: slice, frames: int, seed: int) -> Walks:
@@ -171,7 +172,7 @@ def deviations(
     times: np.ndarray,
     errors: np.ndarray | float = 0.0,
 ) -> dict[str, float]:
-    """Return how far populations (k,) and first-passage times (k, k) are from the reference's."""
+    """Return deviations of populations (k,) and first-passage times (k, k) from the reference."""
     off = ~np.eye(len(populations), dtype=bool)
     apart = np.abs(times - reference.passage_times)
     sigma = np.sqrt(reference.passage_errors**2 + training.passage_errors**2 + errors**2)
@@ -186,7 +187,7 @@ def deviations(
 
 
 def compare(training: np.ndarray, reference: np.ndarray, repeat: int) -> dict:
-    """Train both networks and fit Markov models; return the deviations of each."""
+    """Train both networks and fit the Markov models; return the deviations of each."""
     count = int(reference.max()) + 1
     long, short = kinetics_of([reference], count), kinetics_of([training], count)
     data: dict = {
@@ -216,7 +217,7 @@ def compare(training: np.ndarray, reference: np.ndarray, repeat: int) -> dict:
             "cross_entropy": min(card.validation),
         }
         if card.markov is not None:
-            # Nats of the last fifth of the frames, by which the network knows it better.
+            # Gain of the network over the Markov model, in nats per frame of the last fifth.
             gain = card.markov - min(card.markov, *card.validation)
             late = training[round(len(training) * (1 - settings.validation)) :]
             moved = int((np.diff(late) != 0).sum())
@@ -225,7 +226,7 @@ def compare(training: np.ndarray, reference: np.ndarray, repeat: int) -> dict:
 
 
 def main(folder: Path) -> None:
-    """Compare what has not been compared yet, and write all results."""
+    """Run the comparisons that are missing, and write all results."""
     folder.mkdir(parents=True, exist_ok=True)
     results: dict = {}
     for name, repeat, walks in systems(folder):

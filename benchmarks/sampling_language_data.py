@@ -1,14 +1,15 @@
-"""What training data alone allow: how far models of counts are from the truth.
+"""Measure how far simple models of state counts are from the truth, given their training data.
 
     python benchmarks/sampling_language_data.py
-    python benchmarks/sampling_language_data.py --table  # of the results, in the docs
+    python benchmarks/sampling_language_data.py --table  # write the table into the docs
 
-The systems of sampling_language.py, six independent trajectories of each. Deviations of a Markov
-model at lags of 1 and 10 frames, and of one with memory of visits: it draws each visit, its length
-and the state that follows, from the visits of the training data to the same state that came from
-the same one before. Trained on the whole reference, the models show what their form costs; trained
-on less, what the data do. True populations are those of the potential by quadrature, true passage
-times those of the reference; of the double well both are exact. deeptime is needed.
+The systems are those of sampling_language.py, with six independent trajectories of each. The models
+are Markov models at lags of 1 and 10 frames, and one with a memory of visits. The latter draws each
+visit, its length and the following state from those visits in the training data to the same state
+that came from the same previous state. Models trained on the whole reference show the error of
+their form; models trained on less show the error of the data. The true populations are those of the
+potential by quadrature, and the true passage times those of the reference. Both are exact for the
+double well. The script needs deeptime.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from nnpmm.learning.language import (
     smooth_recrossings,
 )
 
-SAVED, LEAST = 20, 5  # steps between frames, frames of a visit that counts
+SAVED, LEAST = 20, 5  # steps between frames; frames of a visit, or it is removed
 FRAMES, REPEATS = (25_000, 100_000, 400_000), 6
-WALKS, LENGTH = 4, 1_000_000  # of the reference
+WALKS, LENGTH = 4, 1_000_000  # in the reference; frames of each
 GENERATED = 500_000
 States = NDArray[np.int64]
 
 
 def generate_visits(states: States, n_frames: int, seed: int) -> States:
-    """Return a trajectory of visits drawn from those of another one."""
+    """Return a trajectory of visits drawn from those of another trajectory."""
     rng = np.random.default_rng(seed)
     starts = np.flatnonzero(np.diff(states, prepend=states[0] - 1))
     lengths, order = np.diff(starts), states[starts]
@@ -58,7 +59,7 @@ def generate_visits(states: States, n_frames: int, seed: int) -> States:
 
 
 def models_of(states: States, n_states: int, seed: int) -> dict[str, tuple]:
-    """Return populations and passage times of every model of a trajectory."""
+    """Return populations and passage times of every model trained on a trajectory."""
     found = {"data": (np.bincount(states, minlength=n_states) / len(states),
                       first_passage_times(states, n_states))}  # fmt: skip
     for lag in (1, 10):
@@ -71,7 +72,7 @@ def models_of(states: States, n_states: int, seed: int) -> dict[str, tuple]:
 
 
 def deviations(found: dict, truth: tuple, errors: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Return, of every model, what is off: populations, passage times, and pairs in the target."""
+    """Return errors of populations and passage times, and the fraction of pairs in the target."""
     off = ~np.eye(len(truth[0]), dtype=bool)
     rows = {}
     for name, (populations, times) in found.items():
@@ -86,7 +87,9 @@ def deviations(found: dict, truth: tuple, errors: NDArray[np.float64]) -> dict[s
     return rows
 
 
-def tell(name: str, truth: tuple, long: States, walks: list[States], n_states: int) -> dict:
+def report_deviations(
+    name: str, truth: tuple, long: States, walks: list[States], n_states: int
+) -> dict:
     """Print and return the deviations of all models for every length of training data."""
     nothing = np.zeros((n_states, n_states))
     reference = deviations(models_of(long, n_states, 1), truth, nothing)
@@ -141,7 +144,7 @@ def boltzmann(wells: NDArray[np.float64], columns: slice) -> NDArray[np.float64]
 
 
 def model_potentials() -> dict:
-    """Three and four wells, in two dimensions and along x alone."""
+    """Return the results of three and four wells, in two dimensions and along x alone."""
     results = {}
     for name, wells in WELLS.items():
         walks = [langevin(wells, max(FRAMES), SAVED, STEP, 100 + s) for s in range(REPEATS)]
@@ -163,7 +166,7 @@ def model_potentials() -> dict:
                 "reference_passage_error": float(
                     (truth.passage_errors[off] / truth.passage_times[off]).mean()
                 ),
-                "deviations": tell(
+                "deviations": report_deviations(
                     name + label,
                     (exact, truth.passage_times),
                     *(np.concatenate(late), early, len(wells)),
@@ -174,7 +177,7 @@ def model_potentials() -> dict:
 
 @numba.njit
 def chain(edges, frames, start, seed):
-    """States (frames,) of a Markov chain with cumulated chances (k, k)."""
+    """Return states (frames,) of a Markov chain with cumulative probabilities (k, k)."""
     np.random.seed(seed)
     found = np.empty(frames, dtype=np.int64)
     state = start
@@ -185,7 +188,7 @@ def chain(edges, frames, start, seed):
 
 
 def double_well() -> dict:
-    """The discrete double well of deeptime in four coarse states; its truth is exact."""
+    """Return the results of deeptime's discrete double well, whose reference is exact."""
     with np.load(data_folder() / "trajectories/double_well_discrete.npz") as data:
         matrix = data["P"]
     values, vectors = np.linalg.eig(matrix.T)
@@ -207,13 +210,13 @@ def double_well() -> dict:
     return {
         "double well": {
             "reference_populations": truth[0].tolist(),
-            "deviations": tell("double well", truth, long, walks, 4),
+            "deviations": report_deviations("double well", truth, long, walks, 4),
         }
     }
 
 
 def write_table() -> None:
-    """Put the table of the results into docs/validation/trajectory-language.md."""
+    """Write the table of the results into docs/validation/trajectory-language.md."""
     found = json.loads((RESULTS / "sampling_language_data.json").read_text())["results"]
     lines = [
         "| system | frames | transitions | Markov model, lag 1 | Markov model, lag 10 | visits |",

@@ -1,13 +1,13 @@
-"""A torsion of a Tyk2 ligand by metadynamics: force field and network; vacuum, water, site.
+"""Run metadynamics of a torsion of a Tyk2 ligand in vacuum, in water and in its site.
 
     python benchmarks/sampling_ligand.py run FOLDER --place vacuum --potential network --time 200
     python benchmarks/sampling_ligand.py results FOLDER
 
-The torsion from the amide of ejm_31 to its pyridine ring, C7-N1-C8-C9, in which force field and
+The torsion is C7-N1-C8-C9, from the amide of ejm_31 to its pyridine ring, where force field and
 network differ most (ligand_dynamics_torsions.py). The network, ANI-2x, describes the ligand with
-mechanical embedding. Steps of 4 fs with hydrogens of 3 amu, constraints kept, and a ligand of three
-times its mass for both potentials. Runs are saved every 10 ps and go on where they were; different
-seeds are replicas, and several can share a machine. In the site a run needs a GPU.
+mechanical embedding. Both potentials use steps of 4 fs, hydrogens of 3 amu, constraints, and a
+ligand of three times its mass. Runs are saved every 10 ps, and continue if interrupted. Different
+seeds are replicas, and several can share a machine. A run in the site needs a GPU.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PLACES, POTENTIALS = ("vacuum", "water", "site"), ("force field", "network")
 
 
 def case_of(place: str, parameters: Provider) -> Case:
-    """Return the ligand with the force field, by the place where it is."""
+    """Return the ligand with the force field in one of the places."""
     if place == "site":
         return next(cases(None, ["Tyk2 complex"]))[1]
     ligand = read_ligands(data_folder() / "tyk2/ligands.sdf", (LIGAND,))[LIGAND]
@@ -70,7 +70,7 @@ def case_of(place: str, parameters: Provider) -> Case:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Make or go on with one run, and save it now and then."""
+    """Start or continue one run, and save it regularly."""
     case = case_of(arguments.place, arguments.parameters)
     if arguments.potential == "network":
         system = coupled(case, nnpmm.load_model("ANI-2x")).system
@@ -99,12 +99,12 @@ def run(arguments: argparse.Namespace) -> None:
             rows.append((record.values[0], record.height, record.bias))
         save(simulation, rows, path)
         spent = 1000 * (time.process_time() - begun) / (count * EVERY)
-        print(f"{name}: {len(rows)} of {wanted} Gaussians, {spent:.2f} ms of processor a step",
+        print(f"{name}: {len(rows)} of {wanted} Gaussians, {spent:.2f} ms CPU time per step",
               flush=True)  # fmt: skip
 
 
 def count_rows(path: Path) -> int:
-    """Return the number of Gaussians that a run has, so that it goes on with other noise."""
+    """Return the number of Gaussians of a run, so that a continuation has new random numbers."""
     if not path.exists():
         return 0
     with np.load(path) as data:
@@ -112,7 +112,7 @@ def count_rows(path: Path) -> int:
 
 
 def in_nm(positions: Any) -> np.ndarray:
-    """Return positions (n, 3) with units or in nm as numbers."""
+    """Return positions (n, 3) in nm as numbers; they may have units."""
     if unit.is_quantity(positions):
         return np.array(positions.value_in_unit(unit.nanometer))
     return np.asarray(positions)
@@ -139,7 +139,7 @@ def start(simulation, bias, case: Case, path: Path, seed: int) -> list[tuple[flo
 
 
 def save(simulation, rows: list[tuple[float, ...]], path: Path) -> None:
-    """Write Gaussians and the state behind the last one to one file."""
+    """Write the Gaussians, and the state after the last one, to one file."""
     state = simulation.context.getState(positions=True, velocities=True)
     content = io.BytesIO()
     np.savez(content, rows=np.array(rows), state=openmm.XmlSerializer.serialize(state))
@@ -148,7 +148,7 @@ def save(simulation, rows: list[tuple[float, ...]], path: Path) -> None:
 
 
 def samples_of(path: Path) -> WeightedSamples:
-    """Return the weighted samples of a run's file."""
+    """Return the weighted samples in the file of a run."""
     with np.load(path) as data:
         values, heights, biases = data["rows"].T
     ligand = read_ligands(data_folder() / "tyk2/ligands.sdf", (LIGAND,))[LIGAND]
@@ -178,7 +178,7 @@ def flipped(part: WeightedSamples) -> float:
 
 
 def results(folder: Path) -> None:
-    """Print, write and draw populations and surfaces of all runs in a folder."""
+    """Print, write and draw the populations and surfaces of all runs in a folder."""
     found, lines = {}, {}
     for place in PLACES:
         for potential in POTENTIALS:
@@ -245,14 +245,14 @@ def table(found: dict[str, dict]) -> list[str]:
 
 
 def barrier(degrees: list[float], surface: np.ndarray) -> float:
-    """Return the lower of the two barriers between 0 and 180 degrees, kJ/mol above the minimum."""
+    """Return the lower of the two barriers between 0 and 180 degrees, kJ/mol."""
     angles = np.array(degrees)
     sides = [np.nanmax(surface[angles > 0]), np.nanmax(surface[angles < 0])]
     return float(min(sides) - np.nanmin(surface))
 
 
 def plain(numbers: np.ndarray) -> list[float | None]:
-    """Return numbers as JSON has them."""
+    """Return numbers for JSON, with None for those that are not finite."""
     return [float(v) if np.isfinite(v) else None for v in numbers]
 
 
@@ -263,8 +263,10 @@ if __name__ == "__main__":
     parser.add_argument("--place", choices=PLACES, default="vacuum")
     parser.add_argument("--potential", choices=POTENTIALS, default="network")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--time", type=float, default=200.0, help="ps of Gaussians")
+    parser.add_argument("--time", type=float, default=200.0, help="length of the run, ps")
     parser.add_argument("--platform", default="CPU")
-    parser.add_argument("--parameters", default="fallback", help="of the ligand's force field")
+    parser.add_argument(
+        "--parameters", default="fallback", help="provider of the ligand's force field"
+    )
     given = parser.parse_args()
     run(given) if given.task == "run" else results(given.folder)

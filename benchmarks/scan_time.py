@@ -1,7 +1,7 @@
-"""Wall time of `nnpmm scan` for a drug with four rotatable bonds, all included.
+"""Measure the wall time of `nnpmm scan` for a drug with four rotatable bonds.
 
-ANI-2x, eight networks, 24 angles in both directions, force field, pictures and report; each repeat
-is a process of its own in an empty folder.
+A scan includes ANI-2x with eight networks, 24 angles in both directions, the force field, pictures
+and the report. Each repeat runs in its own process and in an empty folder.
 
 python benchmarks/scan_time.py --threads 2
 """
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def timed(smiles: str, threads: int) -> dict[str, float]:
-    """Wall and processor time of one scan, and how often the network was evaluated."""
+    """Return wall and processor time of one scan, and the number of network evaluations."""
     folder = Path(tempfile.mkdtemp())
     environment = {**os.environ, "OPENMM_CPU_THREADS": str(threads)}
     program = str(Path(sys.executable).with_name("nnpmm"))

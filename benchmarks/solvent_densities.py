@@ -1,6 +1,6 @@
-"""Densities of liquids that nnpmm builds from SMILES, against experiment.
+"""Compare densities of liquids that nnpmm builds from SMILES with experiment.
 
-Prints a table and writes results/solvent_densities.json. An hour on one core.
+The script prints a table and writes results/solvent_densities.json. It takes an hour on one core.
 Usage: python benchmarks/solvent_densities.py [--time PS] [--platform NAME] [NAME ...]
 """
 
@@ -28,7 +28,7 @@ from nnpmm.structures.ligands.source import read_molecule
 
 ATOMS, COMPRESSION, INTERVAL = 1300, 100.0, 0.5  # ps, ps
 WATER_DENSITY = 0.997
-# Entries of FreeSolv, whose files hold GAFF parameters with AM1-BCC charges.
+# Entries of FreeSolv, whose files contain GAFF parameters with AM1-BCC charges.
 AMBER = {"acetonitrile": "mobley_7532833", "dmso": "mobley_8578590"}
 # g/ml at 298.15 K and 1 bar: CRC Handbook of Chemistry and Physics, tables "Physical constants of
 # organic compounds" and "Properties of water".
@@ -37,13 +37,14 @@ EXPERIMENT = {"water": WATER_DENSITY, "toluene": 0.8623, "acetonitrile": 0.7766,
 
 @dataclass(frozen=True)
 class Liquid:
-    """A liquid to simulate: its box, its typical density (g/ml), and where parameters come from."""
+    """A liquid, and a function for its box, typical density (g/ml) and parameter source."""
 
     name: str
     build: Callable[[], tuple[MMSystem, float, str]]
 
 
 def from_solute(solute: SoluteSettings) -> tuple[MMSystem, float, str]:
+    """Build a liquid of the molecules of a solute."""
     molecule, parameters = read_molecule(solute)
     count = round(ATOMS / molecule.GetNumAtoms())
     box = create_liquid(molecule, parameters, count, hydrogen_mass=3.0, seed=1)
@@ -51,11 +52,13 @@ def from_solute(solute: SoluteSettings) -> tuple[MMSystem, float, str]:
 
 
 def from_freesolv(files: SoluteSettings) -> tuple[MMSystem, float, str]:
+    """Build a liquid with parameters of FreeSolv."""
     box, typical, _ = from_solute(files)
     return box, typical, "FreeSolv"
 
 
 def water() -> tuple[MMSystem, float, str]:
+    """Build a box of TIP3P water."""
     force_field = app.ForceField("amber14/tip3p.xml")
     modeller = app.Modeller(app.Topology(), [] * unit.nanometer)
     modeller.addSolvent(force_field, model="tip3p", numAdded=ATOMS // 3)
@@ -68,6 +71,7 @@ def water() -> tuple[MMSystem, float, str]:
 
 
 def liquids(amber: Path) -> list[Liquid]:
+    """Return all liquids; those of FreeSolv only if its files are available."""
     found = [Liquid("water", water)]
     for name in ("toluene", "acetonitrile", "dmso"):
         solute = SoluteSettings(smiles=SOLVENTS[name], parameters="fallback")
@@ -81,6 +85,7 @@ def liquids(amber: Path) -> list[Liquid]:
 
 
 def measure(liquid: Liquid, settings: SamplingSettings, time: float) -> dict[str, object]:
+    """Return the density of a liquid with its error, and the experimental one."""
     box, typical, provider = liquid.build()
     simulation = create_simulation(settings, box.system, box, 1)
     compress_liquid(simulation, time=COMPRESSION, typical=typical)

@@ -1,10 +1,10 @@
-"""What a hybrid step costs over the force field's, part by part: HSP90's ligand 3 in water, ANI-2x.
+"""Divide the cost of a hybrid step into parts, for HSP90's ligand 3 in water with ANI-2x.
 
-Steps of four systems take turns: the force field; the hybrid system without its network; with a
-network that returns zeros, which costs what the bridge from OpenMM costs; and with ANI-2x. The
-network is timed within these steps and between them, and the checks of the callback alone.
-All times are processor times of one thread, which other programs on the machine change little.
-Prints a table and writes results/step_parts.json.
+Steps of four systems take turns: the force field; the hybrid system without its network; the hybrid
+system with a network that returns zeros, which measures the cost of the callback from OpenMM; and
+the hybrid system with ANI-2x. The script times the network within these steps and between them, and
+the checks of the callback alone. All times are processor times of one thread, which other programs
+disturb little. The script prints a table and writes results/step_parts.json.
 Usage: python benchmarks/step_parts.py [--rounds 60] [--steps 5]
 """
 
@@ -32,14 +32,14 @@ from nnpmm.models.protocol import at_each_step
 
 
 class Clocked:
-    """A function of OpenMM's that keeps the seconds of its calls."""
+    """A callback of OpenMM that records the time of each call, s."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self.call = call
         self.seconds: list[float] = []
 
     def __call__(self, state: openmm.State) -> Any:
-        """Call the function and keep the time it takes."""
+        """Call the function and record the time."""
         start = time.thread_time()
         found = self.call(state)
         self.seconds.append(time.thread_time() - start)
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def processor_time(call: Callable[[], Any], repeats: int = 1) -> float:
-    """Return the processor seconds of some calls, of all threads of the process."""
+    """Return the processor time of some calls over all threads, s."""
     start = time.process_time()
     for _ in range(repeats):
         call()
@@ -109,13 +109,13 @@ def processor_time(call: Callable[[], Any], repeats: int = 1) -> float:
 
 
 def quartiles(seconds: list[float]) -> dict[str, float]:
-    """Return the median and the quartiles in ms."""
+    """Return the median and the quartiles, ms."""
     low, median, high = 1000 * np.percentile(seconds, (25, 50, 75))
     return {"median": float(median), "low": float(low), "high": float(high)}
 
 
 def callback(hybrid: nnpmm.HybridSystem, evaluator: Any) -> RegionCallback:
-    """Return the callback of a hybrid system with some evaluator."""
+    """Return the callback of a hybrid system with a given evaluator."""
     bonds = hybrid.region.bonded_rows
     return RegionCallback(evaluator, bonds, periodic=True, exact_to_half_box=True)
 
@@ -123,7 +123,7 @@ def callback(hybrid: nnpmm.HybridSystem, evaluator: Any) -> RegionCallback:
 def with_callback(
     hybrid: nnpmm.HybridSystem, call: Clocked | RegionCallback | None
 ) -> openmm.System:
-    """Return the hybrid System with another callback, or without any."""
+    """Return the hybrid System with another callback, or without one."""
     system = copy.deepcopy(hybrid.system)
     for index in reversed(range(system.getNumForces())):
         if role_of(system.getForce(index)) is Role.NETWORK:
@@ -139,7 +139,7 @@ def with_callback(
 def callback_parts(
     hybrid: nnpmm.HybridSystem, context: openmm.Context, region: Any
 ) -> dict[str, Callable[[], Any]]:
-    """Return what the callback does in a step, part by part, at a context's positions."""
+    """Return the parts of the callback as functions, at the positions of a context."""
     state = context.getState(positions=True)
     box = np.array(state.getPeriodicBoxVectors(asNumpy=True)._value)
     positions = np.array(state.getPositions(asNumpy=True)._value)[region]

@@ -1,20 +1,20 @@
-"""Which time steps are stable: steps per period of the region's fastest vibration.
+"""Test which time steps are stable, in steps per period of the region's fastest vibration.
 
-Part "periods": molecules in vacuum, one ANI-2x network, Langevin middle at 300 K and 1/ps. Bonds to
-hydrogen are free or constrained, hydrogens have 1 or 3 amu, and the time step is the period of the
-fastest vibration divided by 4 to 7. A run blows up when OpenMM stops it or when a bond becomes
-longer than 1.5 times its length at the minimum. The energy error is that of a second run without a
-thermostat, over the mean kinetic energy.
+Part "periods" runs molecules in vacuum with one ANI-2x network and Langevin middle dynamics at
+300 K and 1/ps. Bonds to hydrogen are free or constrained, and hydrogens have 1 or 3 amu. The time
+step is the period of the fastest vibration divided by 4 to 7. A run counts as blown up if OpenMM
+stops it or a bond exceeds 1.5 times its length at the minimum. The energy error comes from a second
+run without a thermostat, relative to the mean kinetic energy.
 
-Part "hot": the same molecules in one network of two models, with hydrogens of 3 amu and constrained
-bonds. The runs start hot: the fastest vibration has 5, 10 or 15 kT as kinetic energy, which a run
-meets by itself sooner or later (see `time_to_reach`).
+Part "hot" runs the same molecules with one network of two models, hydrogens of 3 amu and
+constrained bonds. The fastest vibration starts with a kinetic energy of 5, 10 or 15 kT, which every
+run reaches at some time (see `time_to_reach`).
 
-Part "molecules": the same molecules, in vacuum with one network and in water with all eight, with
-hydrogens of 3 amu, constrained X-H bonds and the least masses that the time step allows, at 4 fs
-and, in water, at 5 fs. In vacuum the means are compared with those at 1 fs.
+Part "molecules" runs the same molecules in vacuum with one network and in water with all eight,
+with hydrogens of 3 amu and constrained X-H bonds. The masses are the least that the time step
+allows, at 4 fs and, in water, at 5 fs. In vacuum, means are compared with those at 1 fs.
 
-Runs that are done are not repeated. Part "summary" writes results/time_steps.json from them, and
+The script skips finished runs. Part "summary" collects them in results/time_steps.json and writes
 the tables of docs/validation/time-steps.md.
 Usage: python benchmarks/time_steps.py periods|hot|molecules|summary [--ps 100]
 """
@@ -61,7 +61,7 @@ HOT_MODELS = {"ANI-2x": {"H", "C", "N", "O", "F", "S", "Cl"}, "ANI-1x": {"H", "C
 HOT_HYDROGENS = "constrained, 3 amu"
 HOT_STEPS = (5.0, 5.5, 6.0, 6.5, 7.0, 8.0)
 HOT_ENERGIES = (5, 10, 15)  # kT
-HOT_LENGTH = 5.0  # ps; the thermostat takes most of the extra energy in the first
+HOT_LENGTH = 5.0  # ps; the thermostat removes most of the extra energy in the first ps
 MOLECULES = {
     "acetonitrile": "CC#N",
     "acetone": "CC(C)=O",
@@ -80,9 +80,9 @@ MOLECULES = {
     "4-cyanobenzaldehyde": "N#Cc1ccc(C=O)cc1",
     "paracetamol": "CC(=O)Nc1ccc(O)cc1",
 }
-BROKEN = 1.5
+BROKEN = 1.5  # bond length over that at the minimum
 PAGE = ROOT / "docs" / "validation" / "time-steps.md"
-# Name of a row, in water or not, time step (fs), and whether masses are scaled.
+# Name of a row, whether it is in water, time step (fs), and whether masses are scaled.
 ROWS = (
     ("vacuum, 4 fs, own masses", False, 4.0, False),
     ("vacuum, 4 fs", False, 4.0, True),
@@ -95,10 +95,10 @@ ROWS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("periods", "hot", "molecules", "summary"))
-    parser.add_argument("--ps", type=float, help="length of a run; default 20, 5 and 100")
+    parser.add_argument("--ps", type=float, help="length of a run; default: 20, 5 and 100")
     parser.add_argument("--names", nargs="*", default=list(MOLECULES))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--models", nargs="*", default=list(HOT_MODELS), help="of part hot")
+    parser.add_argument("--models", nargs="*", default=list(HOT_MODELS), help="models of part hot")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     if arguments.part == "summary":
@@ -120,9 +120,9 @@ def main() -> None:
 
 
 class Results:
-    """Rows by their keys, a file for each in a folder that git ignores.
+    """Rows by their keys, in one file each in a folder that git ignores.
 
-    Several processes can share the work: a row that is there is not measured again.
+    Several processes can share the work, because an existing row is not measured again.
     """
 
     def __init__(self, part: str) -> None:
@@ -130,14 +130,14 @@ class Results:
 
     @property
     def rows(self) -> dict[str, Any]:
-        """All rows, in the order of the molecules."""
+        """Return all rows in the order of the molecules."""
         found = [json.loads(path.read_text()) for path in self.folder.glob("*.json")]
         order = list(MOLECULES)
         found.sort(key=lambda entry: (order.index(entry["key"].split(" | ")[0]), entry["key"]))
         return {entry["key"]: entry["row"] for entry in found}
 
     def add(self, key: str, measure: Any) -> None:
-        """Measure a row unless it is there, and print it."""
+        """Measure a row unless it exists, and print it."""
         path = self.folder / f"{key.replace(' | ', '_').replace(' ', '-')}.json"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ class Bench:
         ]
 
     def system(self, mass: float | None, constrained: bool) -> openmm.System:
-        """Return the hybrid system with hydrogens of a mass, their bonds free or constrained."""
+        """Return the hybrid system with a hydrogen mass and free or constrained X-H bonds."""
         mm = copy.deepcopy(self.mm)
         if constrained and not len(constrained_rows(mm, self.region)):
             for i, j in self.bonds:
@@ -234,10 +234,10 @@ def summary() -> dict[str, Any]:
 
 
 def summary_of_hot_runs() -> dict[str, Any]:
-    """Return by network, energy (kT) and steps per period how many runs blew up.
+    """Return the number of runs that blew up by network, energy (kT) and steps per period.
 
-    Two runs of every molecule count for a model. A molecule that has more also stands by itself,
-    with all of them.
+    A model counts two runs of every molecule. A molecule with more runs also has rows of its own,
+    which count all of its runs.
     """
     runs: dict[tuple[str, str, str], list[tuple[str, Any]]] = {}
     rows = [(*key.split(" | "), row) for key, row in Results("hot").rows.items()]
@@ -259,7 +259,7 @@ def summary_of_hot_runs() -> dict[str, Any]:
 
 
 def count(rows: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Return how many runs blew up, and the energy errors without a thermostat."""
+    """Return the number of runs that blew up, and the energy errors without a thermostat."""
     blew_up = [name for name, row in rows if row["blew_up_at_ps"] is not None]
     errors = [row["energy_error"] for _, row in rows if row["energy_error"] is not None]
     return {
@@ -326,7 +326,7 @@ def readable(time: float) -> str:
 
 
 def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[str]:
-    """Return the table of 100 ps of each molecule with the least masses that are allowed."""
+    """Return the table of 100 ps of each molecule with the least allowed masses."""
     titles = (
         "molecule",
         "fastest vibration, fs",
@@ -363,11 +363,11 @@ def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[
 
 
 def heavier(period: float, step: float) -> str:
-    """Return the factor of `mass_factor: auto`, and the steps per period where it is the largest.
+    """Return the factor of `mass_factor: auto`, and the steps per period if it is the largest.
 
     Args:
-        period: of the fastest vibration, ps.
-        step: ps.
+        period: period of the fastest vibration, ps.
+        step: time step, ps.
     """
     motion = RegionMotion(Vibration(period, (0, 1)), ("", ""), False)
     factor = choose_mass_factor(motion, "auto", step)
@@ -384,7 +384,7 @@ def outcome(row: dict[str, Any]) -> str:
 
 
 def measure_periods(results: Results, name: str, length: float, seeds: int) -> None:
-    """Run a molecule in vacuum at steps that are fractions of the period."""
+    """Run a molecule in vacuum at time steps that are fractions of the period."""
     bench = Bench(MOLECULES[name], 0)
     for hydrogens, (mass, constrained) in HYDROGENS.items():
         system = bench.system(mass, constrained)
@@ -403,7 +403,7 @@ def measure_periods(results: Results, name: str, length: float, seeds: int) -> N
 
 
 def measure_hot(results: Results, name: str, model: str, length: float, seeds: int) -> None:
-    """Run a molecule in vacuum from starts whose fastest vibration holds several kT."""
+    """Run a molecule in vacuum from starts with several kT in the fastest vibration."""
     bench = Bench(MOLECULES[name], 0, model=model)
     if not {atom.element.symbol for atom in bench.atoms} <= HOT_MODELS[model]:
         return
@@ -422,7 +422,7 @@ def measure_hot(results: Results, name: str, model: str, length: float, seeds: i
 def heat(context: openmm.Context, masses: np.ndarray, pair: tuple[int, int], energy: float) -> None:
     """Give the stretch of two atoms a kinetic energy (kT); other motions keep theirs.
 
-    The direction is a momentum along the line between the atoms, as far as constraints allow it.
+    The direction is a momentum along the line between the atoms, projected on the constraints.
     """
     state = context.getState(positions=True, velocities=True)
     positions = state.getPositions(asNumpy=True)._value
@@ -441,18 +441,18 @@ def heat(context: openmm.Context, masses: np.ndarray, pair: tuple[int, int], ene
 
 
 def time_to_reach(energy: float) -> float:
-    """Return the mean time (ps) in which a vibration without energy comes to an energy (kT).
+    """Return the mean time (ps) in which a vibration reaches an energy (kT) from zero.
 
-    Under a weak friction gamma the energy of a harmonic vibration obeys
+    For weak friction gamma, the energy of a harmonic vibration obeys
     dE = gamma (kT - E) dt + sqrt(2 gamma kT E) dW. Its mean first passage time (C. W. Gardiner,
     Stochastic Methods, 2009, 5.5) is the integral of (exp(u) - 1) / (gamma u) du from 0 to E/kT.
-    Anything that couples the vibration to others shortens it.
+    Any coupling to other vibrations shortens it.
     """
     return float(scipy.special.expi(energy) - np.log(energy) - np.euler_gamma) / FRICTION
 
 
 def measure_molecule(results: Results, name: str, length: float) -> None:
-    """Run a molecule in vacuum and in water with the masses that its time step needs."""
+    """Run a molecule in vacuum and in water with the masses that each time step needs."""
     benches = {
         water: Bench(MOLECULES[name], None if water else 0, water=water) for water in (False, True)
     }
@@ -464,7 +464,7 @@ def measure_molecule(results: Results, name: str, length: float) -> None:
 
 
 def long_run(bench: Bench, step: float, scaled: bool, length: float) -> dict[str, Any]:
-    """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and masses scaled or not."""
+    """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and scaled or own masses."""
     system = bench.system(3.0, True)
     motion = bench.motion(system)
     factor = motion.mass_factor(step / 1000, motion.steps_per_period()) if scaled else 1.0
@@ -485,9 +485,9 @@ def run(
     warmup: float = 2.0,
     hot: tuple[tuple[int, int], float] | None = None,
 ) -> dict[str, Any]:
-    """Return how long a run went on, and its mean temperature and network energy with errors.
+    """Return when a run blew up, or its mean temperature and network energy with errors.
 
-    `hot` is a pair of atoms, in vacuum, and the energy (kT) that their stretch has at the start.
+    `hot` is a pair of atoms, in vacuum, and the energy (kT) of their stretch at the start.
     """
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, dt)
     integrator.setRandomNumberSeed(seed)
@@ -523,7 +523,7 @@ def run(
 
 
 def lengths(context: openmm.Context, pairs: np.ndarray) -> np.ndarray:
-    """Return distances of pairs of atoms, nm."""
+    """Return the distances of pairs of atoms, nm."""
     x = context.getState(positions=True).getPositions(asNumpy=True)._value
     return np.linalg.norm(x[pairs[:, 0]] - x[pairs[:, 1]], axis=1)
 
@@ -538,13 +538,13 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
 def energy_error(
     bench: Bench, system: openmm.System, dt: float, seed: int, length: float = 5.0
 ) -> float | None:
-    """Return how far the total energy strays without a thermostat; None if it blows up.
+    """Return the energy error without a thermostat over the mean kinetic energy, or None.
 
-    The larger of its standard deviation and the range of its means over a fifth of the run, over
-    the mean kinetic energy.
+    It is the larger of the standard deviation of the total energy and the range of its means over
+    fifths of the run. None means that the run blew up.
     """
     context = bench.context(system, openmm.VerletIntegrator(dt), seed)
-    context.setVelocitiesToTemperature(2 * TEMPERATURE, seed)  # half goes into vibrations
+    context.setVelocitiesToTemperature(2 * TEMPERATURE, seed)  # half becomes potential energy
     freedom = 3 * system.getNumParticles() - system.getNumConstraints()
     expected = 0.5 * freedom * GAS_CONSTANT * TEMPERATURE
     energies = []

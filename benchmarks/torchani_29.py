@@ -1,8 +1,8 @@
-"""ANI-2x energy and forces: nnpmm's cpu backend and TorchANI 2.9, in an environment that has it.
+"""Compare nnpmm's cpu backend with TorchANI 2.9 for ANI-2x energies and forces.
 
-TorchANI 2.9 reads the same NeuroChem files (`torchani.neurochem`), from the folder that
-NNPMM_MODEL_DIR names. Both are compared with the float64 reference before they are timed.
-Prints a table, writes results/torchani_29.json.
+The script needs an environment with TorchANI 2.9, which reads the same NeuroChem files
+(`torchani.neurochem`) from the folder in NNPMM_MODEL_DIR. It compares both programs with the
+float64 reference before it times them. It prints a table and writes results/torchani_29.json.
 Usage: python benchmarks/torchani_29.py [--rounds 10]
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def read_torchani(folder: Path) -> torch.nn.Module:
-    """ANI-2x as TorchANI 2.9 reads it."""
+    """Return ANI-2x as TorchANI 2.9 reads it."""
     from torchani.arch import ANI
     from torchani.neurochem import load_aev_computer_and_symbols, load_ensemble, load_sae
 
@@ -50,7 +50,7 @@ def read_torchani(folder: Path) -> torch.nn.Module:
 
 
 def row(peer: Any, molecule: Molecule, rounds: int) -> dict[str, Any]:
-    """Times and errors of one molecule."""
+    """Return times and errors of one molecule."""
     own = load_model("ANI-2x", backend="cpu").bind(molecule.numbers)
     reference = load_model("ANI-2x", backend="reference", precision="double")
     expected = reference.bind(molecule.numbers).evaluate(molecule.positions)

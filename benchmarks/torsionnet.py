@@ -1,15 +1,15 @@
-"""Gibbs scores of generators at 200 conformers: TorsionNet's two alkanes, and ten drugs.
+"""Calculate Gibbs scores of conformer generators for two alkanes of TorsionNet and ten drugs.
 
-The protocol of the published evaluation (T. Gogineni et al., NeurIPS 2020, and the code published
-with it): conformers minimised by rdkit's MMFF94 with up to 200 steps, those with a torsion
-fingerprint deviation below 0.05 left out, kT = 1 kcal/mol, and the published E_0 and Z_0 of each
-alkane. Confab starts from the geometry that Open Babel builds of the SMILES (--gen3d --fast); it
-takes no seed and runs once. Generators that minimise as they search do so with the same force
-field and number of steps, so that each takes 200 minimisations. A drug has no published reference:
-its scores are relative to the mean of ETKDG.
+The protocol is that of the published evaluation (T. Gogineni et al., NeurIPS 2020, and its code):
+200 conformers, each minimised by rdkit's MMFF94 with up to 200 steps, without conformers whose
+torsion fingerprint deviation is below 0.05, kT = 1 kcal/mol, and the published E_0 and Z_0 of each
+alkane. Confab starts from the geometry that Open Babel builds from the SMILES (--gen3d --fast); it
+has no seed and runs once. Generators that minimise during their search use the same force field and
+number of steps, so that each one needs 200 minimisations. There is no published reference for the
+drugs, whose scores are relative to the mean of ETKDG.
 
-The policy is that of a folder of ``nnpmm torsionnet train``; ``untrained`` is the same network
-with fresh weights. Runs that are in the JSON file already are not repeated, unless they are of
+The policy comes from a folder of ``nnpmm torsionnet train``; ``untrained`` is the same network with
+fresh weights. The script skips runs that are already in the JSON file, unless they belong to
 another policy.
 
 python benchmarks/torsionnet.py --policy FOLDER --seeds 10 --drug-seeds 3
@@ -74,7 +74,7 @@ class Alkane(NamedTuple):
 
 
 METHYL, METHYLENE = "C([H])([H])[H]", "C([H])([H])"
-# As published, hydrogens and order included: Confab's first 200 combinations depend on the order.
+# As published, with hydrogens in the same order, on which Confab's first 200 combinations depend.
 ALKANES = {
     "11 torsions": Alkane(
         f"[H]{METHYLENE * 4}C([H])({METHYL}){METHYLENE * 3}C([H])({METHYLENE}{METHYL})"
@@ -88,7 +88,7 @@ ALKANES = {
         *(14.88278294332602, 1.2363186365185044),
     ),
 }
-#: Scores, and of TorsionNet the ratios of its score and of its time to those of ETKDG.
+#: Published scores, and for TorsionNet also its score and time relative to ETKDG.
 PUBLISHED = {
     ("11 torsions", "etkdg"): "1.14 ± 0.16",
     ("11 torsions", "confab"): "0.10",
@@ -120,11 +120,11 @@ def main() -> None:
     parser.add_argument("--generators", nargs="+", choices=GENERATORS, default=tuple(GENERATORS))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--drug-seeds", type=int, default=3)
-    parser.add_argument("--tables", action="store_true", help="of the JSON file alone")
+    parser.add_argument("--tables", action="store_true", help="only write the tables")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rdBase.DisableLog("rdApp.*")
-    logging.disable(logging.WARNING)  # stereocentres that a SMILES leaves open
+    logging.disable(logging.WARNING)  # warnings about undefined stereocentres
     if not arguments.tables:
         measure(arguments)
     results = json.loads((RESULTS / f"{NAME}.json").read_text())["results"]
@@ -134,7 +134,7 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Run every generator in turn for one seed after the other, and keep what is done."""
+    """Run all generators, seed by seed, and keep finished runs."""
     policies = policies_of(arguments)
     path = RESULTS / f"{NAME}.json"
     nothing: dict[str, Any] = {"policy": None, "runs": []}
@@ -153,7 +153,7 @@ def measure(arguments: argparse.Namespace) -> None:
             needs_policy = generator in ("untrained", "torsionnet")
             if (name, generator, seed) in done or (needs_policy and not policies):
                 continue
-            if generator == "confab" and seed > 0:  # which takes no seed
+            if generator == "confab" and seed > 0:  # it has no seed
                 continue
             run = {"molecule": name, "generator": generator, "seed": seed}
             run |= {"policy": cards["id"]} if needs_policy else {}
@@ -163,6 +163,7 @@ def measure(arguments: argparse.Namespace) -> None:
 
 
 def policies_of(arguments: argparse.Namespace) -> dict[str, TrainedPolicy]:
+    """Return the trained policy and an untrained one, if a folder is given."""
     if arguments.policy is None:
         return {}
     trained = load_policy(arguments.policy)
@@ -172,7 +173,7 @@ def policies_of(arguments: argparse.Namespace) -> dict[str, TrainedPolicy]:
 
 
 def summary(policy: TrainedPolicy) -> dict[str, Any]:
-    """Return what matters of a policy's training."""
+    """Return a summary of a policy's training."""
     training = policy.card.training
     return {
         "id": policy.card.weights_sha256[:12],
@@ -231,7 +232,7 @@ def processor_time() -> float:
 
 
 def built_by_open_babel(smiles: str) -> Chem.Mol:
-    """Return a molecule with the geometry that Open Babel's builder gives it."""
+    """Return a molecule with a geometry from Open Babel's builder."""
     with tempfile.TemporaryDirectory() as folder:
         program = find_program("obabel")
         if program is None:
@@ -252,7 +253,7 @@ def relaxed_as_published(
 
 
 def alkane_table(runs: list[dict[str, Any]]) -> list[str]:
-    """Return lines of a table: the scores by the published references."""
+    """Return the lines of the table of alkanes, with scores by the published references."""
     lines = [
         "| | runs | score | published [1] | score / ETKDG | processor time / s | time / ETKDG |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -281,9 +282,9 @@ def alkane_table(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def drug_table(runs: list[dict[str, Any]]) -> list[str]:
-    """Return lines of a table: scores relative to the mean of ETKDG.
+    """Return the lines of the table of drugs, with scores relative to the mean of ETKDG.
 
-    The last column is the lowest energy of the Monte Carlo search less that of ETKDG, the mean.
+    The last column is the mean difference of the lowest energies, Monte Carlo search minus ETKDG.
     """
     present = [g for g in GENERATORS if any(r["generator"] == g for r in runs)]
     lines = [
@@ -309,7 +310,7 @@ def drug_table(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def evaluation_table(policy: dict[str, Any]) -> list[str]:
-    """Return lines of a table: what ``nnpmm torsionnet evaluate`` has written into the card."""
+    """Return the lines of the table of results that ``nnpmm torsionnet evaluate`` stored."""
     searches = {
         "etkdg": GENERATORS["etkdg"],
         "monte_carlo": GENERATORS["monte-carlo"],
@@ -322,7 +323,7 @@ def evaluation_table(policy: dict[str, Any]) -> list[str]:
     ]
     for row in policy["evaluation"]:
         scores = (f"{short(row[n]['mean'])} ± {short(row[n]['error'])}" for n in searches)
-        # Without stereocentres, whose brackets are a link in Markdown.
+        # The brackets of stereocentres would become links in Markdown.
         flat = Chem.MolToSmiles(Chem.MolFromSmiles(row["smiles"]), isomericSmiles=False)
         lines.append(f"| `{flat}` | {row['rotors']} | {' | '.join(scores)} |")
     return lines
@@ -343,7 +344,7 @@ def spread(values: NDArray[np.float64]) -> str:
 
 
 def short(value: float) -> str:
-    """Return a number with about two significant figures behind the first."""
+    """Return a number with about three significant digits."""
     if value == 0 or 0.01 <= abs(value) < 10:
         return f"{value:.2f}"
     return (

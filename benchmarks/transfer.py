@@ -1,8 +1,8 @@
-"""What the network costs in an alchemical transfer, outside and inside of the ATMForce.
+"""Measure the cost of the network in an alchemical transfer, outside and inside the ATMForce.
 
-Time steps of two ligands that change places in water: with the force field alone, with networks
-outside of the ATMForce, where each is evaluated once, and inside of it, where each is evaluated
-before and after the transfer; and, for scale, the same hybrid system without a transfer.
+Two ligands exchange places in water. The script times steps with the force field alone; with the
+networks outside the ATMForce, where each is evaluated once; and inside it, where each is evaluated
+before and after the transfer. For comparison, it also times the hybrid system without a transfer.
 Run: python benchmarks/transfer.py [--threads 1] [--rounds 5] [--steps 20]
 """
 
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def prepared(smiles: tuple[str, str], platform: str, threads: int) -> dict[str, app.Simulation]:
-    """Return a simulation of each kind, relaxed a little."""
+    """Return a briefly relaxed simulation of each kind."""
     first, second = (molecule_from_smiles(text, seed=1) for text in smiles)
     conformer = second.GetConformer()
     for index, place in enumerate(conformer.GetPositions() + np.array([10 * APART, 0, 0])):

@@ -1,11 +1,12 @@
-"""Transports side by side: agreement with PythonForce, and ms per step, in turn on one machine.
+"""Compare the transports of the network: agreement with PythonForce, and ms per step.
 
-Each transport that the installed openmm-torch has drives toluene in water and HSP90's ligand 3 in
-water. The network's energy and forces are compared at the same positions on the Reference platform
-before any step. The python transport runs twice: with the reference backend, whose torch code is
-what TorchScript compiles, and with the backend that "auto" takes. torch is given one thread: a
-TorchForce would take all, and they would starve OpenMM's.
-Prints a table, writes results/<name>.json. Usage: python benchmarks/transports.py [--name NAME]
+Each transport that the installed openmm-torch supports runs toluene in water and HSP90's ligand 3
+in water, in turn on one machine. Before any step, the script compares the network's energy and
+forces at the same positions on the Reference platform. The python transport runs twice: with the
+reference backend, whose torch code TorchScript compiles, and with the backend that "auto" chooses.
+torch uses one thread, because a TorchForce would otherwise use all of them and starve OpenMM's. The
+script prints a table and writes results/<name>.json.
+Usage: python benchmarks/transports.py [--name NAME]
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def hybrid_systems(mm_system, topology, region, model_name) -> dict[str, openmm.System]:
-    """The hybrid system with every transport that can be had here."""
+    """Return the hybrid system with every transport that is available."""
     reference = nnpmm.load_model(model_name, backend="reference")
     fastest = nnpmm.load_model(model_name)
     backend = fastest.provenance["backend"]
@@ -71,7 +72,7 @@ def hybrid_systems(mm_system, topology, region, model_name) -> dict[str, openmm.
 
 
 def compare(systems: dict[str, openmm.System], positions, box) -> dict[str, dict[str, float]]:
-    """The network's energy and largest differences from the first system."""
+    """Return the network's energies and the largest differences from the first system."""
     found = {}
     for key, system in systems.items():
         platform = openmm.Platform.getPlatformByName("Reference")

@@ -1,8 +1,8 @@
 """Run the tutorials and store their outputs, which the documentation shows.
 
-Each notebook of docs/tutorials is executed from top to bottom in a temporary folder and written
-back with its outputs, without colors of a terminal and folders of this machine. A notebook that
-fails is left as it is.
+The script runs each notebook of docs/tutorials from top to bottom in a temporary folder. It writes
+the notebook back with its outputs, without terminal colors and local folders. It leaves a notebook
+that fails unchanged.
 Usage: python benchmarks/tutorials.py [NAME ...]
 """
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="without .ipynb; default: all")
     names = parser.parse_args().names or sorted(path.stem for path in TUTORIALS.glob("*.ipynb"))
-    # Commands of the notebooks are those of this environment.
+    # The notebooks call the commands of this environment.
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     for name in names:
         start = time.perf_counter()
@@ -54,7 +54,7 @@ def store(path: Path) -> None:
 
 
 def _joined(outputs: list, folder: str) -> list:
-    """Return outputs with the pieces of one stream together and fit to be shown."""
+    """Return the outputs with the pieces of each stream joined, and without terminal codes."""
     found: list = []
     for output in outputs:
         if found and output.output_type == "stream" == found[-1].output_type:

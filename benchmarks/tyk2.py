@@ -1,8 +1,8 @@
-"""Relative binding free energies of ligands of Tyk2, and how far they are from measured ones.
+"""Calculate relative binding free energies of Tyk2 ligands and compare them with experiment.
 
-Protein, poses and measured inhibition constants are those of the protein-ligand benchmark set. A
-row reads "not converged" unless every state was sampled for 500 ps or more. If states of an edge
-overlap too little, there is no value; the hysteresis of its neighbouring states is stored instead.
+Protein, poses and measured inhibition constants come from the protein-ligand benchmark set. A row
+is marked "not converged" unless every state was sampled for 500 ps or more. If states of an edge
+overlap too little, there is no value, and the script stores the hysteresis of neighbouring states.
 Run: python benchmarks/tyk2.py [--edge lig_ejm_31,lig_ejm_42 ...] [--time 1000] [--resume]
 """
 
@@ -32,11 +32,11 @@ UNITS = {"uM": 1e-6, "nM": 1e-9}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edge", action="append", help="two ligands, as A,B")
-    parser.add_argument("--potential", action="append", help="by default both")
+    parser.add_argument("--potential", action="append", help="default: both")
     parser.add_argument("--time", type=float, default=1000.0, help="of each state, ps")
     parser.add_argument("--equilibration", type=float, default=100.0, help="ps")
     parser.add_argument("--interval", type=float, default=1.0, help="between exchanges, ps")
-    parser.add_argument("--members", type=int, help="first networks of the ensemble; default all")
+    parser.add_argument("--members", type=int, help="first networks of the ensemble; default: all")
     parser.add_argument("--platform", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--output", type=Path, default=Path("tyk2"))

@@ -1,10 +1,10 @@
-"""What nnpmm validate finds: the models of nnpmm, and openmm-ml's own ani2x.
+"""Run the checks of nnpmm validate on nnpmm's models and on openmm-ml's own ani2x.
 
-openmm-ml takes the weights of its ANI from torchani, which looks for them in ~/.local/torchani: a
-link to NNPMM_MODEL_DIR in a home folder of this script's own.
-Prints a table, writes results/validate.json and ../docs/images/validation.png and
-validation_openmm_ml.png. Needs NNPMM_MODEL_DIR, a folder with ANI-2x and ANI-1ccx. openmm-ml's
-model takes eight minutes. With --models the results of the others are kept as they are.
+openmm-ml takes the weights of its ANI from torchani, which looks for them in ~/.local/torchani. The
+script therefore links NNPMM_MODEL_DIR, a folder with ANI-2x and ANI-1ccx, into a temporary home
+folder. It prints a table, and writes results/validate.json, docs/images/validation.png and
+docs/images/validation_openmm_ml.png. openmm-ml's model takes eight minutes. With --models, the
+script keeps the results of the other models.
 Usage: python benchmarks/validate.py [--models AIMNet2]
 """
 
@@ -50,7 +50,7 @@ def main() -> None:
             seconds[name] = time.perf_counter() - began
     report(found)
     records = {name: {"seconds": seconds[name], **record_of(each)} for name, each in found.items()}
-    for record in records.values():  # the kind of source, without the path on this machine
+    for record in records.values():  # keep the kind of source, without the local path
         if "weights" in record["model"]:
             record["model"]["weights"] = record["model"]["weights"].partition(": ")[0]
     print(write_results("validate", {**earlier(), **records}))

@@ -1,6 +1,7 @@
-"""Volume under a Monte Carlo barostat: NNP/MM against the force field, and the region whole.
+"""Compare volumes under a Monte Carlo barostat between NNP/MM and the force field.
 
-Methanol in water, 2 fs with kept constraints. Prints a table and writes results/volume.json.
+The system is methanol in water, at 2 fs with kept constraints. The script also checks that the
+region stays whole. It prints a table and writes results/volume.json.
 Usage: python benchmarks/volume.py [--ps 100]
 """
 
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def run(system: openmm.System, box: MMSystem, length_ps: float) -> tuple[np.ndarray, float]:
-    """Volumes (nm^3) every 0.1 ps after 20 ps, and the longest bond of the ligand seen, nm."""
+    """Return volumes (nm^3) every 0.1 ps after 20 ps, and the longest ligand bond, nm."""
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 2.0, TIMESTEP)
     integrator.setRandomNumberSeed(3)
     context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
