@@ -12,8 +12,8 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "nnpmm"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# From the top down. A module may import from its own room and from those below it.
-ROOMS = (
+# From the top down. A module may import from its own subpackage and from the layers below it.
+LAYERS = (
     ("cli", "diagnosis"),
     ("calculations",),
     ("permeation", "simulation", "benchmarking", "plugin"),
@@ -33,12 +33,12 @@ ROOMS = (
     ("core",),
     ("_version",),
 )
-RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}
-# Benchmarks, the diagnosis and the command line look into every room; `nnpmm` itself is lazy.
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# Benchmarks, the diagnosis and the command line import from every layer; `nnpmm` itself is lazy.
 ABOVE_ALL = {"cli", "diagnosis", "benchmarking"}
-# Rooms that must not know each other.
+# Subpackages that must not import each other.
 INDEPENDENT = ({"permeation", "simulation"},)
-# Rooms that know nothing of molecules, and all that they may import besides Python's own library.
+# Subpackages without molecules, and all that they may import besides the standard library.
 KNOWN_TO = {
     "core": {"nnpmm.core", "numpy", "openmm", "pydantic", "safetensors", "yaml"},
     "plots": {"nnpmm.plots", "nnpmm.core", "numpy", "matplotlib"},
@@ -85,12 +85,12 @@ def imports_of(path: Path) -> set[str]:
     return (imported_names(path) & names) - {name_of(path), "nnpmm"}
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     return module.split(".")[1]
 
 
-def test_every_module_has_a_room():
-    assert {room_of(name_of(path)) for path in MODULES if path.parent != PACKAGE} <= set(RANK)
+def test_every_module_has_a_layer():
+    assert {package_of(name_of(path)) for path in MODULES if path.parent != PACKAGE} <= set(RANK)
     top = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
     assert top <= set(RANK), top - set(RANK)
 
@@ -98,22 +98,22 @@ def test_every_module_has_a_room():
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_point_down(path):
     module = name_of(path)
-    if module == "nnpmm" or room_of(module) in ABOVE_ALL:
+    if module == "nnpmm" or package_of(module) in ABOVE_ALL:
         return
-    here = room_of(module)
+    here = package_of(module)
     for other in imports_of(path):
-        there = room_of(other)
+        there = package_of(other)
         assert RANK[there] >= RANK[here], f"{module} imports {other}"
         assert {here, there} not in INDEPENDENT, f"{module} imports {other}"
 
 
-@pytest.mark.parametrize("room", KNOWN_TO)
-def test_rooms_that_know_nothing_of_molecules(room):
-    for path in (PACKAGE / room).rglob("*.py"):
+@pytest.mark.parametrize("package", KNOWN_TO)
+def test_imports_of_subpackages_without_molecules(package):
+    for path in (PACKAGE / package).rglob("*.py"):
         for name in imported_names(path):
             parts = name.split(".")
             known = ".".join(parts[: 2 if parts[0] == "nnpmm" else 1])
-            assert known in KNOWN_TO[room] | sys.stdlib_module_names, f"{path} imports {name}"
+            assert known in KNOWN_TO[package] | sys.stdlib_module_names, f"{path} imports {name}"
 
 
 def test_there_are_no_import_cycles():

@@ -16,16 +16,16 @@ for name in sys.argv[1:]:
 """
 
 
-def modules_of(room: str) -> list[str]:
-    """Return the names of all modules of a room."""
-    paths = sorted((ROOT / "nnpmm" / room).rglob("*.py"))
+def modules_of(package: str) -> list[str]:
+    """Return the names of all modules of a subpackage."""
+    paths = sorted((ROOT / "nnpmm" / package).rglob("*.py"))
     parts = (path.relative_to(ROOT).with_suffix("").parts for path in paths)
     return [".".join(p[:-1] if p[-1] == "__init__" else p) for p in parts]
 
 
-@pytest.mark.parametrize("room", ["campaigns", "cli", "permeation"])
-def test_imports_without_the_modules_of_posix(room):
-    names = modules_of(room)
+@pytest.mark.parametrize("package", ["campaigns", "cli", "permeation"])
+def test_imports_without_the_modules_of_posix(package):
+    names = modules_of(package)
     assert len(names) > 5
     answer = subprocess.run([sys.executable, "-c", CODE, *names], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
