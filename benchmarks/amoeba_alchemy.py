@@ -34,7 +34,7 @@ DISTANCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)  # nm
 def main() -> None:
     """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--edge", type=float, default=1.5, help="of the cube, nm")
+    parser.add_argument("--edge", type=float, default=1.5, help="edge of the cube, nm")
     parser.add_argument("--places", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()

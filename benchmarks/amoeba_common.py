@@ -37,7 +37,7 @@ def write_phenol_box(folder: Path, edge: float) -> Path:
 
     Args:
         folder: where to write the file.
-        edge: of the cube, nm.
+        edge: length of the cube edges, nm.
     """
     rows, positions = _phenol_rows()
     solute = [(row[1], row[5], [int(b) for b in row[6:]]) for row in rows[:SOLUTE]]
@@ -50,7 +50,7 @@ def benzene_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path
 
     Args:
         folder: where to write the file.
-        edge: of the cube, nm.
+        edge: length of the cube edges, nm.
         waters: how many waters to keep; those nearest to the centre.
     """
     molecule = molecule_from_smiles("c1ccccc1", seed=1)
@@ -76,7 +76,7 @@ def water_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path]:
 
     Args:
         folder: where to write the file.
-        edge: of the cube, nm.
+        edge: length of the cube edges, nm.
         waters: how many waters to keep besides the first one; those nearest to it.
     """
     _, positions = _phenol_rows()
@@ -169,9 +169,9 @@ def phenol_in_water(
     """Return phenol in a small box of water, minimised with the force field.
 
     Args:
-        edge: of the cube, nm.
+        edge: length of the cube edges, nm.
         polarization: mutual, extrapolated or direct.
-        cutoff: of multipole and van der Waals pairs, nm.
+        cutoff: cutoff of multipole and van der Waals pairs, nm.
         options: further settings of `nnpmm.structures.inputs.TinkerSystem`.
     """
     folder = data_folder() / "phenol-amoeba"

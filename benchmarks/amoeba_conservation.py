@@ -30,8 +30,8 @@ BLOCKS = 5
 def main() -> None:
     """Equilibrate once, run each splitting, and print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--length", type=float, default=0.5, help="of each run, ps")
-    parser.add_argument("--edge", type=float, default=1.5, help="of the box, nm")
+    parser.add_argument("--length", type=float, default=0.5, help="length of each run, ps")
+    parser.add_argument("--edge", type=float, default=1.5, help="edge of the box, nm")
     parser.add_argument("--polarization", default="extrapolated")
     options = parser.parse_args()
     mm = phenol_in_water(options.edge, polarization=options.polarization)

@@ -38,7 +38,7 @@ def main() -> None:
     """Calculate the free energies, and print and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--solute", choices=BUILDERS, action="append")
-    parser.add_argument("--time", type=float, default=2000.0, help="of each state, ps")
+    parser.add_argument("--time", type=float, default=2000.0, help="time for each state, ps")
     parser.add_argument("--output", type=Path, default=Path("amoeba-solvation"))
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()

@@ -374,12 +374,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("prepare", "run", "forests", "report"))
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--molecules", type=int, default=6000, help="at most, for the pre-training")
-    parser.add_argument("--epochs", type=int, default=200, help="for the pre-training")
+    parser.add_argument("--molecules", type=int, default=6000, help="maximum for the pre-training")
+    parser.add_argument("--epochs", type=int, default=200, help="epochs of the pre-training")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--start", choices=STARTS, help="for 'run'; default: both")
-    parser.add_argument("--split", choices=SPLITS, help="for 'run'; default: both")
-    parser.add_argument("--property", choices=tuple(DATA), help="for 'run'; default: both")
+    parser.add_argument("--start", choices=STARTS, help="run only this start; default: both")
+    parser.add_argument("--split", choices=SPLITS, help="run only this split; default: both")
+    parser.add_argument(
+        "--property", choices=tuple(DATA), help="run only this property; default: both"
+    )
     options = parser.parse_args()
     if options.part == "prepare":
         prepare(options.folder, options.molecules, options.epochs)

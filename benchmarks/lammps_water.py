@@ -388,6 +388,7 @@ def markdown(*rows: Sequence[str]) -> str:
 
 
 def equality_table(results: dict[str, Any]) -> str:
+    """Return the table of differences between ranks."""
     single, exact = results["equality"], results["double"]
     return markdown(
         (f"{single['atoms']:,} atoms", "one rank and two", "LAMMPS and one evaluator"),
@@ -415,10 +416,12 @@ def equality_table(results: dict[str, Any]) -> str:
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and its standard error."""
     return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def speed_table(results: dict[str, Any]) -> str:
+    """Return the table of times with one and two ranks."""
     found, rows = results["speed"], []
     for ranks, runs in found["runs"].items():
         mean, error = mean_and_error(found["slowest"][ranks]["evaluation_s"])
@@ -441,6 +444,7 @@ def speed_table(results: dict[str, Any]) -> str:
 
 
 def atoms_table(results: dict[str, Any]) -> str:
+    """Return the table of evaluation times by size."""
     return markdown(
         ("atoms", "processor time of an evaluation", "per atom"),
         *(
@@ -456,6 +460,7 @@ def atoms_table(results: dict[str, Any]) -> str:
 
 
 def size_table(results: dict[str, Any]) -> str:
+    """Return the table of ghosts and memory by size."""
     return markdown(
         ("atoms", "ghosts", "evaluations with two shells", "memory of the rank"),
         *(
@@ -471,6 +476,7 @@ def size_table(results: dict[str, Any]) -> str:
 
 
 def torchani_table(results: dict[str, Any]) -> str:
+    """Return the table of TorchANI's times and memory by size."""
     rows = []
     for n, each in results["torchani"]["sizes"].items():
         seconds = each.get("evaluation_s")
@@ -488,6 +494,7 @@ def torchani_table(results: dict[str, Any]) -> str:
 
 
 def drift_table(results: dict[str, Any]) -> str:
+    """Return the table of drifts by time step."""
     found = results["drift"]
     rows = []
     for timestep, each in found["steps"].items():

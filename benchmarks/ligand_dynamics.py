@@ -123,6 +123,7 @@ def system_of(case: Case, arguments: argparse.Namespace) -> openmm.System:
 
 
 def is_solvent(residue: app.topology.Residue) -> bool:
+    """Return whether a residue is water or an ion."""
     return residue.name in ("HOH", "SOL", "WAT", "NA", "CL", "Na+", "Cl-")
 
 

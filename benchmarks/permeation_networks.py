@@ -266,6 +266,7 @@ def chosen_variants(names):
 
 
 def parse_options():
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trimers", type=Path, default=ROOT / "data" / "permeation-trimers")

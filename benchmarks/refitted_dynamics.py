@@ -38,7 +38,7 @@ HYDROGENS = {"free, 3 amu": False, "kept, 3 amu": True}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ps", type=float, default=50.0, help="of each force-field run")
+    parser.add_argument("--ps", type=float, default=50.0, help="length of force-field runs")
     parser.add_argument("--network-ps", type=float, default=15.0)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)

@@ -27,7 +27,7 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="without .ipynb; default: all")
+    parser.add_argument("names", nargs="*", help="notebooks, without .ipynb; default: all")
     names = parser.parse_args().names or sorted(path.stem for path in TUTORIALS.glob("*.ipynb"))
     # The notebooks call the commands of this environment.
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))

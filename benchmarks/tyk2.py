@@ -33,9 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edge", action="append", help="two ligands, as A,B")
     parser.add_argument("--potential", action="append", help="default: both")
-    parser.add_argument("--time", type=float, default=1000.0, help="of each state, ps")
+    parser.add_argument("--time", type=float, default=1000.0, help="time for each state, ps")
     parser.add_argument("--equilibration", type=float, default=100.0, help="ps")
-    parser.add_argument("--interval", type=float, default=1.0, help="between exchanges, ps")
+    parser.add_argument("--interval", type=float, default=1.0, help="time between exchanges, ps")
     parser.add_argument("--members", type=int, help="first networks of the ensemble; default: all")
     parser.add_argument("--platform", default="auto")
     parser.add_argument("--threads", type=int)
@@ -87,6 +87,7 @@ def hysteresis(settings: RelativeSettings, output: Path, ladder: str) -> list[fl
 
 
 def read_settings(arguments: argparse.Namespace) -> RelativeSettings:
+    """Return the settings of the calculation from the command line."""
     folder = data_folder() / "tyk2"
     edges = [pair.split(",") for pair in arguments.edge or ["lig_ejm_31,lig_ejm_42"]]
     ligands = yaml.safe_load((folder / "ligands.yml").read_text())
@@ -115,6 +116,7 @@ def read_settings(arguments: argparse.Namespace) -> RelativeSettings:
 
 
 def announced(edge, ladder, repeat, repeats):
+    """Print the start of a ladder; return a function that reports no progress."""
     print(f"{edge[0]} to {edge[1]}, {ladder}, repeat {repeat} of {repeats}", flush=True)
     return lambda *_: None
 
