@@ -49,7 +49,7 @@ def main() -> None:
         "converged": warning is None,
         "ps_per_state": settings.ladder.time,
         "model": settings.model,
-        "network": settings.network,
+        "network_weights": settings.network,
         "measured_kJ/mol": measured,
     }
     output = arguments.output
