@@ -354,7 +354,7 @@ def test_run_from_a_settings_file_and_again_from_what_it_saved(tmp_path, monkeyp
     again = run(tmp_path / "md.yaml", resume=True, progress=False)
     assert again.time_ps == pytest.approx(0.02)
     assert mdtraj.load(str(again.trajectory), top=str(result.final_structure)).n_frames == 10
-    config = parse_config({**data, "region": {"selection": "resname ABC", "model": "s"}})
+    config = parse_config({**data, "region": {"selection": "resname ABC", "model": "springs"}})
     with pytest.raises(ValueError, match=re.escape("matches nothing")):
         runner.prepare_system(config, mm)
 
