@@ -1,8 +1,8 @@
 """Calculate relative binding free energies of Tyk2 ligands and compare them with experiment.
 
 Protein, poses and measured inhibition constants come from the protein-ligand benchmark set. A row
-is marked "not converged" unless every state was sampled for 500 ps or more. If states of an edge
-overlap too little, there is no value, and the script stores the hysteresis of neighbouring states.
+is marked "not converged" unless every state was sampled for 500 ps or more. The script also stores
+the hysteresis of neighbouring states. If states overlap too little, there is no value.
 Run: python benchmarks/tyk2.py [--edge lig_ejm_31,lig_ejm_42 ...] [--time 1000] [--resume]
 """
 
@@ -56,9 +56,10 @@ def main() -> None:
     try:
         result = run_network(settings, output, resume=arguments.resume, announce=announced)
     except SimulationError:
-        found = {name: hysteresis(settings, output, name) for name in settings.ladders}
-        print(write_results("tyk2", {**about, "value": None, "hysteresis_kT": found}))
+        about["hysteresis_kT"] = hysteresis_of_ladders(settings, output)
+        print(write_results("tyk2", {**about, "value": None}))
         raise
+    about["hysteresis_kT"] = hysteresis_of_ladders(settings, output)
     table = Table("first", "second", *settings.potentials, "measured", "")
     for edge in result.edges:
         first, second = edge.ligands
@@ -68,6 +69,11 @@ def main() -> None:
         table.add_row(first, second, *values, f"{experiment:.2f}", note)
     Console().print(table)
     print(write_results("tyk2", {**about, **result.record()}))
+
+
+def hysteresis_of_ladders(settings: RelativeSettings, output: Path) -> dict[str, list[float]]:
+    """Return the hysteresis of each ladder; see `hysteresis`."""
+    return {name: hysteresis(settings, output, name) for name in settings.ladders}
 
 
 def hysteresis(settings: RelativeSettings, output: Path, ladder: str) -> list[float]:

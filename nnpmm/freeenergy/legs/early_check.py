@@ -64,5 +64,10 @@ def warn_of_gap(directory: Path, names: Sequence[str]) -> None:
             "%s: after %d iterations, states %s and %s overlap by only %.2g; a result requires %g. "
             "Longer sampling rarely closes such a gap: consider stopping, and add states between "
             "them",
-            *(directory, counts[0], names[first], names[second], overlap, MIN_OVERLAP),
+            directory,
+            counts[0],
+            names[first],
+            names[second],
+            overlap,
+            MIN_OVERLAP,
         )
