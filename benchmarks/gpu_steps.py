@@ -272,11 +272,6 @@ def context_of(
     return context
 
 
-def timestep(context: openmm.Context) -> float:
-    """Return the time step of a context, ps."""
-    return context.getIntegrator().getStepSize()._value
-
-
 def advance(context: openmm.Context, steps: int) -> Callable[[], None]:
     """Return a function that runs some steps and waits for the GPU."""
 
