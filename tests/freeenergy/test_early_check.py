@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from small_ladders import METHANE
@@ -61,4 +63,5 @@ def test_sampling_checks_the_overlap(tmp_path, caplog):
 
     with pytest.raises(KeyboardInterrupt):
         sample_leg(settings, settings.ladder, leg, tmp_path / "ladder", seed=1, report=stop)
-    assert "states q 0 and LJ 0 overlap by only" in caplog.text
+    # The charged and the uncharged molecule overlap almost fully, so chance decides which is named.
+    assert re.search(r"states q [01] and LJ 0 overlap by only", caplog.text)
