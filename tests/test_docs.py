@@ -244,6 +244,19 @@ def test_links_lead_somewhere(path):
             assert anchor in anchors(page), f"{target} in {name_of(path)}"
 
 
+def guides() -> list[Path]:
+    """The how-to guides of the site, except those that one reads as a table."""
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("  - How-to guides:\n")[2]
+    names = re.findall(r"([\w-]+\.md)$", navigation.partition("  - Explanation:\n")[0], flags=re.M)
+    return [DOCS / name for name in names if name not in ("choosing.md", "troubleshooting.md")]
+
+
+def test_guides_are_short():
+    lengths = {path.name: len(path.read_text().split()) for path in guides()}
+    assert len(lengths) > 30
+    assert {name: length for name, length in lengths.items() if length > 600} == {}
+
+
 def anchors(page: Path) -> set[str]:
     """The ids that mkdocs and code hosts give to a page's headings."""
     headings = re.findall(r"^#+ +(.+)$", page.read_text(), flags=re.M)
