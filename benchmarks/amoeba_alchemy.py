@@ -137,7 +137,7 @@ def _times(contexts, positions, rounds):
             "error": float(error / base),
             "seconds": found,
         }
-        print(f"{name}: {rows[name]['relative']:.2f} +- {rows[name]['error']:.2f} evaluations")
+        print(f"{name}: {rows[name]['relative']:.2f} ± {rows[name]['error']:.2f} evaluations")
     return rows
 
 

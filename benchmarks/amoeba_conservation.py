@@ -46,8 +46,8 @@ def main() -> None:
         rows[name] = _run(system, outer, start, options.length)
         row = rows[name]
         print(
-            f"{name:10s} fluctuation {row['fluctuation']:.3f} +- {row['fluctuation_error']:.3f} "
-            f"kJ/mol, drift {row['drift']:+.2f} +- {row['drift_error']:.2f} kJ/mol/ps, "
+            f"{name:10s} fluctuation {row['fluctuation']:.3f} ± {row['fluctuation_error']:.3f} "
+            f"kJ/mol, drift {row['drift']:+.2f} ± {row['drift_error']:.2f} kJ/mol/ps, "
             f"{row['seconds']:.0f} s",
             flush=True,
         )

@@ -57,7 +57,7 @@ def main() -> None:
         rows[name] = {**result.record(), "published_kcal_mol": PUBLISHED[name]}
         for potential, found in result.potentials.items():
             value, error = found.value / KJ_PER_KCAL, found.error / KJ_PER_KCAL
-            print(f"{name}, {potential}: {value:.2f} +- {error:.2f} ({PUBLISHED[name]})")
+            print(f"{name}, {potential}: {value:.2f} ± {error:.2f} ({PUBLISHED[name]})")
     if rows:
         write_results("amoeba_solvation", {"ps_of_each_state": options.time, "rows": rows})
 

@@ -70,7 +70,7 @@ def main() -> None:
     fitted = summary([{"refitted": each["refitted_to_network"]} for each in molecules])
     print(f"\n{'kcal/mol':<30}{'profile':>14}{'from minimum':>16}{'barriers':>16}")
     for name, row in [*table.items(), ("refitted, to ANI-2x", fitted["refitted"])]:
-        cells = (f"{row[key]['mean']:.2f} +- {row[key]['error']:.2f}" for key in row)
+        cells = (f"{row[key]['mean']:.2f} ± {row[key]['error']:.2f}" for key in row)
         print(f"{name:<30}" + "".join(f"{cell:>15}" for cell in cells))
     results = {
         "unit": "kcal/mol",

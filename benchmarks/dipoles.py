@@ -53,7 +53,7 @@ def main() -> None:
         for row in molecule_rows(name, emle, model, arguments.folder, arguments.time):
             rows.append(row)
             path = write_results("dipoles", {"rows": rows})
-            values = (f"{k} {row[k]:.3f} +- {row[f'{k}_error']:.3f}" for k in DIPOLES if k in row)
+            values = (f"{k} {row[k]:.3f} ± {row[f'{k}_error']:.3f}" for k in DIPOLES if k in row)
             print(f"{name:20s} {row['coupling']:14s}  {'  '.join(values)} D", flush=True)
     print(path)
 

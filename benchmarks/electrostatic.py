@@ -261,7 +261,7 @@ def measure_truncation(arguments: argparse.Namespace) -> Iterator[dict[str, Any]
                 "frames": len(frames),
             }
             print(
-                f"  {cutoff} nm: mean error {row['error_mean']:.2f} +- "
+                f"  {cutoff} nm: mean error {row['error_mean']:.2f} ± "
                 f"{row['error_mean_error']:.2f}, rms {row['error_rms']:.2f} kJ/mol, forces "
                 f"{row['force_error_rms']:.2f} kJ/mol/nm; switched 1/r: "
                 f"{row['switched_error_rms']:.1f} kJ/mol",

@@ -147,7 +147,7 @@ def conservation(length_ps: float, seeds: list[int]) -> dict[str, dict]:
         noise = np.mean([np.std(e - np.polyval(np.polyfit(t, e, 1), t)) for t, e in runs])
         error = drifts.std(ddof=1) / np.sqrt(len(drifts))
         rows[name] = {"drifts": drifts.tolist(), "standard_error": error, "fluctuation": noise}
-        print(f"{name:<14} {drifts.mean():16.4f} +- {error:.4f} {noise:26.4f}", flush=True)
+        print(f"{name:<14} {drifts.mean():16.4f} ± {error:.4f} {noise:26.4f}", flush=True)
     settings = {"timestep_fs": TIMESTEP_FS, "length_ps": length_ps, "model": "ANI-2x, member 0"}
     return {"settings": settings, "rows": rows}
 

@@ -57,7 +57,7 @@ def main() -> None:
         print(f"{name}: at most {1000 * limit.longest:.2g} fs, {limit.reason}")
         rows[name] = run(system, topology, region, positions, box, dt, arguments.ps)
         print(f"{name}: ", end="")
-        print(", ".join(f"{k} {v:.4g} +- {e:.2g}" for k, (v, e) in rows[name].items()), flush=True)
+        print(", ".join(f"{k} {v:.4g} ± {e:.2g}" for k, (v, e) in rows[name].items()), flush=True)
     reference = rows["0.5 fs, free, 1 amu"]
     for key, (value, error) in rows["4 fs, kept, 3 amu"].items():
         other = rows["1 fs, kept, 1 amu"] if key == "NNP energy, kJ/mol" else reference

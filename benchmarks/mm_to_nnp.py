@@ -47,7 +47,7 @@ def main() -> None:
     }
     print(f"{'estimator':<16} {'dG(MM -> NNP/MM), kJ/mol':>28}")
     for name, (value, error) in estimates.items():
-        print(f"{name:<16} {value:18.2f} +- {error:.2f}")
+        print(f"{name:<16} {value:18.2f} ± {error:.2f}")
     sigma = np.hypot(estimates["BAR on works"][1], mbar[1])
     distance = abs(estimates["BAR on works"][0] - mbar[0]) / sigma
     print(f"difference: {distance:.2f} standard errors")

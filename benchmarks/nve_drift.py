@@ -59,7 +59,7 @@ def main() -> None:
     print(f"{'seed':>8} {'drift, kJ/mol/ns per degree of freedom':>40}")
     for seed, value in drifts.items():
         print(f"{seed:>8} {value:40.4f}")
-    print(f"{'mean':>8} {values.mean():31.4f} +- {error:.4f} (target: under {TARGET})")
+    print(f"{'mean':>8} {values.mean():31.4f} ± {error:.4f} (target: under {TARGET})")
     summary = {"mean": float(values.mean()), "standard_error": float(error), "target": TARGET}
     results = {"settings": settings, "drift_kj_per_mol_ns_dof": drifts, **summary}
     print(write_results(NAME, results))

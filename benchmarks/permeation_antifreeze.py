@@ -68,7 +68,7 @@ def main():
     energies, free = mean_energies(folder), free_energies(folder, "C1")
     for bead in sorted(free, key=lambda name: free[name][0]):
         value, error = free[bead]
-        print(f"{bead:4s} energy {energies[bead]:7.2f}, free energy {value:7.2f} +- {error:.2f}")
+        print(f"{bead:4s} energy {energies[bead]:7.2f}, free energy {value:7.2f} ± {error:.2f}")
     ends = np.array(sorted((energies[bead], free[bead][0]) for bead in NEIGHBOURS))
     line = float(np.interp(energies[OUTLIER], ends[:, 0], ends[:, 1]))
     print(f"{OUTLIER}: {free[OUTLIER][0] - line:+.2f} from the line between {NEIGHBOURS}")

@@ -100,7 +100,7 @@ def main():
         table.add_row(f"energy terms differ, {name}", f"{value:.1e}", "(relative)")
     for quantity in averages["gromacs"]:
         cells = [averages[name][quantity] for name in engines]
-        table.add_row(quantity, *(f"{mean:.4g} +- {error:.2g}" for mean, error in cells))
+        table.add_row(quantity, *(f"{mean:.4g} ± {error:.2g}" for mean, error in cells))
     table.add_row("speed / (ns/day)", *(f"{speed:.0f}" for speed in speeds.values()))
     Console().print(table)
     results = {

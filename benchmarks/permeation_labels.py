@@ -79,7 +79,7 @@ def print_table(lipid, results):
     for method in ("decoupling", "umbrella"):
         for name, row in results[method].items():
             cells = [
-                f"{value:.2f} +- {error:.2f}" for value, error in (row["direct"], row["linear"])
+                f"{value:.2f} ± {error:.2f}" for value, error in (row["direct"], row["linear"])
             ]
             table.add_row(name, method, *cells, f"{row['sigmas']:+.1f}")
     Console().print(table)

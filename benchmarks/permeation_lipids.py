@@ -91,7 +91,7 @@ def main():
     for name in options.lipids.split(","):
         area, distance = run_lipid(name, options)
         results[name] = {"area_nm2": area, "phosphate_distance_nm": distance}
-        shown = [f"{mean:.3f} +- {error:.3f}" for mean, error in (area, distance)]
+        shown = [f"{mean:.3f} ± {error:.3f}" for mean, error in (area, distance)]
         table.add_row(name, shown[0], str(EXPERIMENT.get(name, "")), shown[1])
     Console().print(table)
     print(write_results("permeation_lipids", {"options": vars(options), "lipids": results}))

@@ -168,7 +168,7 @@ def summary(records):
 
 def print_table(title, part, summaries):
     """Print one row per network, with published figures below."""
-    table = Table(title=f"{title}: {part}; mean +- spread over the seeds")
+    table = Table(title=f"{title}: {part}; mean ± spread over the seeds")
     table.add_column("network", no_wrap=True)
     table.add_column("seeds")
     for name in (*SCORES, "errors_rms", "errors_within_one", "errors_within_two"):
@@ -176,7 +176,7 @@ def print_table(title, part, summaries):
     for name, (count, found) in summaries.items():
         if part in found:
             cells = [
-                f"{found[part][s]['mean']:.3f} +- {found[part][s]['spread']:.3f}"
+                f"{found[part][s]['mean']:.3f} ± {found[part][s]['spread']:.3f}"
                 if s in found[part]
                 else "-"
                 for s in [column.header for column in table.columns[2:]]

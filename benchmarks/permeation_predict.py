@@ -165,7 +165,7 @@ def written(value):
     """Return a value and its error as text."""
     if value["dg_kcal"] is None:
         return "-"
-    return f"{value['dg_kcal']:.2f} +- {value['error_kcal']:.2f}"
+    return f"{value['dg_kcal']:.2f} ± {value['error_kcal']:.2f}"
 
 
 def print_results(rows, umbrella, usual):

@@ -83,7 +83,7 @@ def main():
         labels[lipid] = compare_labels(folders, lipid, solutes)
         table = Table("solute", "small", "large", "difference", title=f"{lipid}, kcal/mol")
         for solute, row in labels[lipid].items():
-            difference = f"{row['difference']:+.2f} +- {row['error']:.2f}"
+            difference = f"{row['difference']:+.2f} ± {row['error']:.2f}"
             table.add_row(solute, f"{row['small']:.2f}", f"{row['large']:.2f}", difference)
         Console().print(table)
     protocols = [read_settings(f).protocol.model_dump(mode="json") for f in folders]

@@ -100,7 +100,7 @@ def main():
         results[name] = row
     table = Table("quantity", *results, title="300 K, 1 bar; free energies in kJ/mol")
     for quantity in results["W"]:
-        cells = (f"{m:.1f} +- {e:.1f}" for m, e in (row[quantity] for row in results.values()))
+        cells = (f"{m:.1f} ± {e:.1f}" for m, e in (row[quantity] for row in results.values()))
         table.add_row(quantity, *cells)
     Console().print(table)
     print(write_results("permeation_water", {"options": vars(options), "water": results}))

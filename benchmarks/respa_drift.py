@@ -54,7 +54,7 @@ def main() -> None:
         drifts = [drift(bench, case, arguments.ps, seed + 1) for seed in range(arguments.starts)]
         mean, error = np.mean(drifts), np.std(drifts, ddof=1) / np.sqrt(len(drifts))
         rows[name] = {"drift": float(mean), "error": float(error), "starts": drifts}
-        print(f"{name:28s}{mean:+8.3f} +- {error:.3f} kJ/mol/ns per degree of freedom", flush=True)
+        print(f"{name:28s}{mean:+8.3f} ± {error:.3f} kJ/mol/ns per degree of freedom", flush=True)
     print(write_results("respa_drift", {"ps": arguments.ps, "rows": rows}))
 
 

@@ -204,7 +204,7 @@ def line(key: str, row: dict) -> str:
         warned = "no warning" if row["warned_ps"] is None else f"warned at {row['warned_ps']:.2f}"
         end = f"  blew up at {row['died_ps']:.2f} ps, {warned}"
     return (
-        f"{key:<28}{kick['mean']:8.2f} +- {kick['sd']:.2f} < {kick['max']:.2f}"
+        f"{key:<28}{kick['mean']:8.2f} ± {kick['sd']:.2f} < {kick['max']:.2f}"
         f"{force['mean']:9.0f} < {force['max']:5.0f}{row['longest_bond']:9.3f}"
         f"{row['shortest_other']:8.3f}{row['ms_per_look']:7.1f} ms per check{end}"
     )

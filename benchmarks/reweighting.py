@@ -56,19 +56,19 @@ def main() -> None:
     found, series = methanol(arguments.mm_ps, arguments.nnp_ps)
     stored = json.loads((RESULTS / "mm_to_nnp.json").read_text())["results"]
     reference = stored["estimates_kj_mol"]["BAR on works"]
-    print(f"{'switching, BAR':<16}{reference['value']:10.2f} +- {reference['error']:.2f} kJ/mol")
+    print(f"{'switching, BAR':<16}{reference['value']:10.2f} ± {reference['error']:.2f} kJ/mol")
     for name in ESTIMATORS.values():
         value, error = found[name]["difference"], found[name]["error"]
         apart = abs(value - reference["value"]) / np.hypot(error, reference["error"])
         found[name]["standard_errors_apart"] = apart
         print(
-            f"{name:<16}{value:10.2f} +- {error:.2f} kJ/mol, difference {apart:.2f} standard errors"
+            f"{name:<16}{value:10.2f} ± {error:.2f} kJ/mol, difference {apart:.2f} standard errors"
         )
     noise = found["xtc_noise_kj_mol"]
     print(
         f"{found['batched_ms_per_frame']:.2f} ms per frame, one by one "
         f"{found['one_by_one_ms_per_frame']:.2f} ms; positions rounded as in XTC shift d by "
-        f"{noise['mean']:.2f} +- {noise['rms']:.2f} kJ/mol"
+        f"{noise['mean']:.2f} ± {noise['rms']:.2f} kJ/mol"
     )
     results = {"settings": vars(arguments), "known_ensembles": table, "methanol": found}
     print(write_results("reweighting", results))

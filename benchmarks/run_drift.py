@@ -45,7 +45,7 @@ def main() -> None:
         print(
             f"{row['run']:20s} {row['atoms']:6d} atoms, charge {row['charge']:+d} e: "
             + ", ".join(
-                f"{kind} {row[kind]['mean']:+.3f} +- {row[kind]['standard_error']:.3f}"
+                f"{kind} {row[kind]['mean']:+.3f} ± {row[kind]['standard_error']:.3f}"
                 for kind in ("nnp/mm", "mm")
             )
             + " kJ/mol/ns per degree of freedom",

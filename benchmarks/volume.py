@@ -40,7 +40,7 @@ def main() -> None:
         volumes, longest = run(system, box, arguments.ps)
         mean, error = mean_with_error(volumes)
         rows[name] = {"mean_nm3": mean, "error": error, "longest_bond_nm": longest}
-        print(f"{name:<12} {mean:.4f} +- {error:.4f} nm^3, longest bond {longest:.4f} nm")
+        print(f"{name:<12} {mean:.4f} ± {error:.4f} nm^3, longest bond {longest:.4f} nm")
     difference = rows["NNP/MM"]["mean_nm3"] - rows["force field"]["mean_nm3"]
     sigma = float(np.hypot(rows["force field"]["error"], rows["NNP/MM"]["error"]))
     print(f"difference {difference:+.4f} nm^3, {difference / sigma:+.2f} standard errors")

@@ -153,7 +153,7 @@ def _print(result: ConformerResult, output: Path) -> None:
             for value in (result.strain.restrained, result.strain.spread, result.strain.minimum)
         )
         print_result(
-            f"strain of the pose: {strain:.1f} +- {spread:.1f} kcal/mol (moved by "
+            f"strain of the pose: {strain:.1f} ± {spread:.1f} kcal/mol (moved by "
             f"{10 * result.pose.moved:.2f} A), of the minimum next to it {minimum:.1f} (moved by "
             f"{10 * result.pose.minimum_moved:.2f} A)"
         )

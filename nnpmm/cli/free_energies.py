@@ -79,7 +79,7 @@ def announcer(show: Show) -> Callable[[str, int, int], Callable[[str, int, int],
 def in_kcal(estimate: Estimate, width: int = 0) -> str:
     """Return an estimate in kcal/mol, without an error if it is exact."""
     value, error = estimate.value / KJ_PER_KCAL, estimate.error / KJ_PER_KCAL
-    return f"{value:{width}.2f} +- {error:.2f}" if error else f"{value:{width}.2f}"
+    return f"{value:{width}.2f} ± {error:.2f}" if error else f"{value:{width}.2f}"
 
 
 def print_value(name: str, found: Estimate, indent: int = 2) -> None:

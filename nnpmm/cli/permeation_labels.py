@@ -64,13 +64,13 @@ def decouple(
                     progress=tell,
                 )
             typer.echo(
-                f"{job.name}: decoupling {record['decoupling_kj']:.2f} +- "
+                f"{job.name}: decoupling {record['decoupling_kj']:.2f} ± "
                 f"{record['error_kj']:.2f} kJ/mol, overlap {record['overlap']:.2f}"
             )
             path = output / "labels" / "direct" / place / f"{solute}.json"
             _report_existing(differing_settings(record, lengths), path)
         found = read_anchors(output, lipid, solute)[solute]
-        typer.echo(f"{lipid} {solute}: dG {found.free_energy:.2f} +- {found.error:.2f} kcal/mol")
+        typer.echo(f"{lipid} {solute}: dG {found.free_energy:.2f} ± {found.error:.2f} kcal/mol")
 
 
 @label.command()
@@ -111,7 +111,7 @@ def umbrella(
             )
         results = output / "labels" / "umbrella" / lipid
         typer.echo(
-            f"{lipid} {solute}: dG {record['dg_kcal']:.2f} +- {record['error_kcal']:.2f} kcal/mol, "
+            f"{lipid} {solute}: dG {record['dg_kcal']:.2f} ± {record['error_kcal']:.2f} kcal/mol, "
             f"overlap {record['overlap']:.2f}; profile and plot in {results}"
         )
         _report_existing(differing_settings(record, windows), results / f"{solute}.json")
@@ -136,7 +136,7 @@ def linear(
 
     labels, record = label_linear(output, lipid, list_solutes(solutes))
     for solute, (difference, error) in record["residuals"].items():
-        typer.echo(f"anchor {solute}: direct - predicted {difference:.2f} +- {error:.2f} kcal/mol")
+        typer.echo(f"anchor {solute}: direct - predicted {difference:.2f} ± {error:.2f} kcal/mol")
     if record["error_scale"] > 1:
         typer.echo(f"anchors scatter: their errors are taken {record['error_scale']:.2f} times")
     worst = max(found.error for found in labels)

@@ -144,5 +144,5 @@ def _line(config: Path, result: Reweighting) -> str:
 
 
 def _text(value: float, error: float) -> str:
-    kcal = f"{value / KJ_PER_KCAL:.2f} +- {error / KJ_PER_KCAL:.2f} kcal/mol"
-    return f"{value:.2f} +- {error:.2f} kJ/mol ({kcal})"
+    kcal = f"{value / KJ_PER_KCAL:.2f} ± {error / KJ_PER_KCAL:.2f} kcal/mol"
+    return f"{value:.2f} ± {error:.2f} kJ/mol ({kcal})"

@@ -81,7 +81,7 @@ def _print(rows: Sequence[SummaryRow], settings: SolvationSettings) -> None:
     width = max(len(row.molecule.name) for row in rows)
     for row in rows:
         values = [
-            f"{name} {found.value:8.2f} +- {found.error:.2f}" for name, found in row.values.items()
+            f"{name} {found.value:8.2f} ± {found.error:.2f}" for name, found in row.values.items()
         ]
         if row.molecule.experiment is not None:
             values.append(f"experiment {row.molecule.experiment:8.2f}")

@@ -117,7 +117,7 @@ def evaluate(
     replace(trained, card=card).save(policy / POLICY_FILE)
     table = Table(Column("molecule", overflow="fold"), "rotors", *SEARCHES.values())
     for row in rows:
-        texts = (f"{score.mean:.2f} +- {score.error:.2f}" for score in row.scores().values())
+        texts = (f"{score.mean:.2f} ± {score.error:.2f}" for score in row.scores().values())
         table.add_row(escape(row.smiles), str(row.rotors), *texts)
     Console().print(table)
     print_result("Gibbs scores in units of the mean score of ETKDG, with standard errors.")

@@ -301,7 +301,7 @@ def _ensemble(search: _Search, found: dict[str, _Array]) -> Ensemble:
     if spread[worst] > _LARGEST_SPREAD:
         search.warnings.append(
             f"the networks of {Path(settings.model).name} disagree on populations: that of "
-            f"conformer {worst + 1} is {ensemble.populations[worst]:.2f} +- {spread[worst]:.2f}"
+            f"conformer {worst + 1} is {ensemble.populations[worst]:.2f} ± {spread[worst]:.2f}"
         )
     return ensemble
 

@@ -58,7 +58,7 @@ def test_an_evaluation_is_written_into_the_card(call, trained):
     assert answer.status == 0, answer.err
     (row,) = load_policy(trained).card.evaluation
     assert row.smiles == "CCCCO" and row.etkdg.mean == pytest.approx(1.0)
-    assert f"{row.policy.mean:.2f} +- {row.policy.error:.2f}" in answer.out
+    assert f"{row.policy.mean:.2f} ± {row.policy.error:.2f}" in answer.out
     answer = call(main, "torsionnet", "evaluate", trained, "--smiles", "c1ccccc1")
     assert answer.status == 2 and "found no rotatable bond" in answer.err
 

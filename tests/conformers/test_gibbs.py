@@ -59,7 +59,7 @@ def test_an_energy_for_each_conformer(butane):
 
 @pytest.mark.slow
 def test_published_score_of_distance_geometry():
-    """1.14 +- 0.16 for 200 conformers of the alkane with 11 torsions, E_0 and Z_0 as published."""
+    """1.14 ± 0.16 for 200 conformers of the alkane with 11 torsions, E_0 and Z_0 as published."""
     molecule = molecule_from_smiles("CCCCC(C)CCCC(CC)CCCC", seed=1)
     Chem.AssignStereochemistryFrom3D(molecule)
     copy = with_conformers(molecule, etkdg_conformers(molecule, 200, seed=1))

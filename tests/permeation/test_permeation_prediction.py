@@ -288,7 +288,7 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
         assert float(row["error_kcal"]) == record["error_kcal"]
         parts = [float(row[f"{kind}_error_kcal"]) for kind in ("model", "mapping")]
         assert np.hypot(*parts) == pytest.approx(record["error_kcal"])
-        value = f"{record['dg_kcal']:.2f} +- {record['error_kcal']:.2f}"
+        value = f"{record['dg_kcal']:.2f} ± {record['error_kcal']:.2f}"
         (line,) = [line for line in found.out.splitlines() if record["name"] in line][:1]
         cells = [cell.strip() for cell in line.split("│")]
         assert cells[4:7] == [value, f"{parts[0]:.2f}", text]
@@ -316,7 +316,7 @@ def test_command_writes_reports(call, campaign, tmp_path):
     record = json.loads((out / "predictions.json").read_text())
     octane, long = record["predictions"]
     assert octane["beads"] == "C1-C1" and octane["smiles"] == "CCCCCCCC"
-    assert f"{octane['dg_kcal']:.2f} +- {octane['error_kcal']:.2f}" in found.out
+    assert f"{octane['dg_kcal']:.2f} ± {octane['error_kcal']:.2f}" in found.out
     assert octane["fragments"][0] == {"bead": "C1", "atoms": [0, 1, 2, 3], "published": True}
     assert long["dg_kcal"] is None and long["applicability"] == "refused"
     assert "long refused: 7 beads: the model was trained on" in found.out
@@ -421,7 +421,7 @@ def test_ready_trajectories(call, model, tiny_runs, tmp_path):
         trajectory_features("C1-P4", "DOPC", *plain, TINY), found, rtol=1e-6, atol=1e-6
     )
     high = TINY.model_copy(update={"restraint": Restraint(z=1.5)})
-    with pytest.raises(SimulationError, match=r"leaked: .* allowed 1.5 \+- 0.5 nm"):
+    with pytest.raises(SimulationError, match=r"leaked: .* allowed 1.5 ± 0.5 nm"):
         trajectory_features("C1-P4", "DOPC", *runs, high)
     arguments = ["predict", "--beads", "P4-C1", "-o", tmp_path / "out", "--trajectory"]
     done = call(main, *arguments, *runs)

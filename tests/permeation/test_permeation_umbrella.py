@@ -160,7 +160,7 @@ def test_a_solute_that_leaves_its_window_is_refused(tmp_path, monkeypatch):
     for n in range(2):
         (tmp_path / f"window-{n:02d}").mkdir()
     umbrella = UmbrellaSettings(top=1.0, spacing=1.0)
-    with pytest.raises(SimulationError, match=r"leaked: -?0.00 nm .* allowed 1 \+- 0.5 nm"):
+    with pytest.raises(SimulationError, match=r"leaked: -?0.00 nm .* allowed 1 ± 0.5 nm"):
         run_windows("C1", {"DPPC": 16}, TINY, umbrella, None, tmp_path, seed=1)
     assert (tmp_path / "window-00.safetensors").exists()
     assert not (tmp_path / "window-01.safetensors").exists()

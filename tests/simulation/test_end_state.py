@@ -96,7 +96,7 @@ def test_the_command(call, bond):
     options += ("--reference-network-trajectory", bond / "nnp.dcd")
     shown = call(main, "reweight", config, *options)
     assert shown.status == 0
-    assert f"{expected.difference:.2f} +- {expected.error:.2f} kJ/mol" in shown.out
+    assert f"{expected.difference:.2f} ± {expected.error:.2f} kJ/mol" in shown.out
     data = json.loads(call(main, "reweight", config, *options, "--json").out)
     value = expected.difference - both.difference
     assert data["difference"]["kJ/mol"] == pytest.approx(value, abs=1e-9)

@@ -270,11 +270,11 @@ def _evidence(
     """Return sentences about the energy and the coordinates of a restraint in the run."""
     energy = restraint_energies(restraint, coordinates).mean() / kt
     widths = np.sqrt((deviations(coordinates, restraint.reference) ** 2).mean(axis=0))
-    parts = [f"r {restraint.reference[0]:.3f} +- {widths[0]:.3f} nm"]
+    parts = [f"r {restraint.reference[0]:.3f} ± {widths[0]:.3f} nm"]
     for name, value, width in zip(
         COORDINATES[1:], np.degrees(restraint.reference[1:]), np.degrees(widths[1:]), strict=True
     ):
-        parts.append(f"{name} {value:.0f} +- {width:.0f}")
+        parts.append(f"{name} {value:.0f} ± {width:.0f}")
     values = ", ".join(parts)
     text = f"in the run the restraint's energy would be {energy:.1f} kT on average ({values})"
     if energy <= 10:

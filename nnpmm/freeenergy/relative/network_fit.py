@@ -228,7 +228,7 @@ def _checked(edges: Sequence[Edge]) -> tuple[str, ...]:
         error = edge.difference.error
         if not (np.isfinite(edge.difference.value) and np.isfinite(error) and error > 0):
             raise ConfigError(
-                f"edge {edge.first} to {edge.second}: found {edge.difference.value:g} +- "
+                f"edge {edge.first} to {edge.second}: found {edge.difference.value:g} ± "
                 f"{error:g} kJ/mol, allowed: a number with an error above 0"
             )
     names = tuple(dict.fromkeys(name for e in edges for name in (e.first, e.second)))

@@ -24,7 +24,7 @@ from nnpmm.structures.ligands.source import read_molecule_alone
 __all__ = ["PERMITTIVITIES", "correct_for_box", "settings_for_solute"]
 
 #: Static relative permittivities of water models at 298 K: TIP3P and SPC/E from Hochtl, Boresch,
-#: Bitomsky and Steinhauser, J. Chem. Phys. 1998, 109, 4927 (97 +- 7 and 68 +- 6); TIP3P-FB and
+#: Bitomsky and Steinhauser, J. Chem. Phys. 1998, 109, 4927 (97 ± 7 and 68 ± 6); TIP3P-FB and
 #: TIP4P-FB from Wang, Martinez and Pande, J. Phys. Chem. Lett. 2014, 5, 1885; OPC from Izadi,
 #: Anandakrishnan and Onufriev, J. Phys. Chem. Lett. 2014, 5, 3863; OPC3 from Izadi and Onufriev, J.
 #: Chem. Phys. 2016, 145, 074501.

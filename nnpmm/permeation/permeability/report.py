@@ -26,7 +26,7 @@ def permeability_table(title: str, found: Permeability, speed_up: float) -> Tabl
     table = Table("quantity", "value", title=title)
     factor = 10.0**found.log10_error
     table.add_row("P", f"{found.value:.3g} cm/s, within a factor of {factor:.2g}")
-    table.add_row("log10 P / (cm/s)", f"{found.log10:.2f} +- {found.log10_error:.2f}")
+    table.add_row("log10 P / (cm/s)", f"{found.log10:.2f} ± {found.log10_error:.2f}")
     table.add_row("diffusivities divided by", f"{speed_up:g}")
     return table
 

@@ -39,7 +39,7 @@ def predictions_table(predictions: Sequence[Prediction]) -> Table:
     for found in predictions:
         value, model, mapping = "-", "-", "-"
         if found.free_energy is not None:
-            value = f"{found.free_energy:.2f} +- {found.error:.2f}"
+            value = f"{found.free_energy:.2f} ± {found.error:.2f}"
             model, mapping = f"{found.model_error:.2f}", _mapping_error(found)
         row = (escape(found.molecule.name), escape(found.molecule.graph), found.lipid)
         table.add_row(*row, value, model, mapping, found.verdict.level)

@@ -34,7 +34,7 @@ def check_heights(heights: NDArray[Any], restraint: Restraint) -> None:
         frame = int(np.argmin(inside))
         raise SimulationError(
             f"the solute leaked: {heights[frame]:.2f} nm from the bilayer's centre in frame "
-            f"{frame + 1}, allowed {restraint.z:g} +- {_FARTHEST} nm"
+            f"{frame + 1}, allowed {restraint.z:g} ± {_FARTHEST} nm"
         )
 
 

@@ -77,7 +77,7 @@ def _check_density(density: float, expected: ExpectedDensity) -> None:
     """Warn if a density (g/ml) is outside the tolerance of the expected one."""
     if abs(density - expected.density) > expected.tolerance:
         _LOGGER.warning(
-            "production begins at a density of %.3f g/ml, expected is %.3f +- %.3f g/ml (pure %s "
+            "production begins at a density of %.3f g/ml, expected is %.3f ± %.3f g/ml (pure %s "
             "water: %.3f g/ml): make stages.equilibrate longer",
             density,
             expected.density,
