@@ -6,22 +6,9 @@ import mdtraj
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fluctuations", "aligned", "best_rmsd", "gyration_radius", "lowest_rmsd"]
+__all__ = ["Fluctuations", "best_rmsd", "gyration_radius", "lowest_rmsd"]
 
 Positions = NDArray[np.float32]
-
-
-def aligned(positions: Positions, reference: Positions, rows: NDArray[np.int64]) -> Positions:
-    """Return positions (f, n, 3) superimposed on a reference by least squares over some atoms.
-
-    Args:
-        positions: (f, n, 3), nm.
-        reference: (n, 3), nm.
-        rows: of the atoms that are superimposed.
-    """
-    moved = mdtraj.Trajectory(np.array(positions, dtype=np.float32), None)
-    moved.superpose(mdtraj.Trajectory(reference[None], None), atom_indices=rows)
-    return np.asarray(moved.xyz)
 
 
 def lowest_rmsd(

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from nnpmm.analysis.contacts import KINDS, ContactFinder
 from nnpmm.analysis.deviations import (
     Fluctuations,
-    aligned,
     best_rmsd,
     gyration_radius,
     lowest_rmsd,
@@ -27,6 +26,7 @@ from nnpmm.analysis.subjects import NO_LIGAND, find_subject
 from nnpmm.analysis.torsions import torsion_angles
 from nnpmm.analysis.view import ViewMaker
 from nnpmm.core.errors import InputFileError, SelectionError
+from nnpmm.core.superposition import superposed
 from nnpmm.structures.selection import select_atoms
 
 __all__ = ["Progress", "Settings", "observe"]
@@ -158,7 +158,7 @@ class _Observer:
         if self.finder is not None:
             self.contacts.append((chunk.first, self.finder.find(solute)))
         if len(subject.backbone):
-            solute = aligned(solute, self.reference, subject.backbone)
+            solute = self._aligned(solute, subject.backbone)
             order = subject.backbone[None]
             self._append("backbone_rmsd", lowest_rmsd(solute, self.reference, order))
             rows = np.concatenate([residue.rows for residue in subject.receptor])
@@ -166,7 +166,7 @@ class _Observer:
             self._append("gyration_radius", gyration_radius(solute[:, rows], masses))
             self.fluctuations.add(chunk.first, solute[:, np.concatenate(self.centers)])
         elif self.ligand is not None:
-            solute = aligned(solute, self.reference, self.ligand.heavy)
+            solute = self._aligned(solute, self.ligand.heavy)
         if self.ligand is not None:
             self._observe_ligand(solute, self.ligand)
         if self.viewer is not None:
@@ -174,6 +174,9 @@ class _Observer:
         frames = np.arange(chunk.first, chunk.first + len(solute), dtype=np.float64)
         self.has_time = self.has_time and chunk.times is not None
         self.times.append(frames if chunk.times is None else chunk.times)
+
+    def _aligned(self, solute: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return superposed(solute, rows, self.reference[rows]).astype(np.float32)
 
     def _observe_ligand(self, solute: NDArray[np.float32], ligand: Ligand) -> None:
         orders, rows = ligand.symmetries, self.subject.ligand

@@ -11,7 +11,7 @@ from rdkit import Chem
 from nnpmm.conformers.ensemble import Ensemble
 from nnpmm.conformers.potentials import FlatBottom, SumPotential
 from nnpmm.core.errors import SimulationError
-from nnpmm.core.geometry import superposed_rmsd
+from nnpmm.core.superposition import superposed_rmsd
 from nnpmm.torsions.internal import valence_terms
 from nnpmm.torsions.relaxation import FORCE_TOLERANCE, BatchPotential, Relaxed, relax_all
 

@@ -1,4 +1,4 @@
-"""Nearest images, periodic boxes, regions split by the boundary, and superposition."""
+"""Nearest images, periodic boxes, and regions split by the boundary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ __all__ = [
     "nearest_image",
     "reduced_box",
     "spanning_trees",
-    "superposed_rmsd",
     "wrapped",
 ]
 
@@ -167,22 +166,6 @@ def spanning_trees(
                     queue.append(child)
         fragments.append(np.array(fragment, dtype=np.int64))
     return np.array(steps, dtype=np.int64).reshape(-1, 2), fragments
-
-
-def superposed_rmsd(points: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Return the minimum root-mean-square deviation over translations and rotations, nm.
-
-    W. Kabsch, Acta Cryst. 1976, A32, 922.
-
-    Args:
-        points: (n, 3), nm.
-        reference: (n, 3), nm.
-    """
-    a, b = points - points.mean(axis=0), reference - reference.mean(axis=0)
-    u, singular, vt = np.linalg.svd(a.T @ b)
-    singular[-1] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))  # a rotation, not a reflection
-    square = (a * a).sum() + (b * b).sum() - 2.0 * singular.sum()
-    return float(np.sqrt(max(square, 0.0) / len(a)))
 
 
 def _lattice_shift(vectors: NDArray[Any], box: NDArray[Any]) -> NDArray[Any]:

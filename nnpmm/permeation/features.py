@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
-from nnpmm.core.geometry import superposed_rmsd
+from nnpmm.core.superposition import superposed_rmsd
 from nnpmm.permeation.martini.engines import Frame
 from nnpmm.permeation.martini.geometry import make_whole, minimum_image, solute_height
 from nnpmm.permeation.martini.pair_energy import (

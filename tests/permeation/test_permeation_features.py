@@ -5,7 +5,7 @@ import pytest
 from martini_cases import STAGE, membrane, needs_gmx
 
 from nnpmm.core.errors import SimulationError
-from nnpmm.core.geometry import superposed_rmsd
+from nnpmm.core.superposition import superposed_rmsd
 from nnpmm.permeation.features import (
     BEAD_RADIUS,
     FEATURES,

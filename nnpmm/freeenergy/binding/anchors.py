@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from openmm import app
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.core.superposition import superposed
 from nnpmm.freeenergy.binding.boresch import (
     COORDINATES,
     BoreschRestraint,
@@ -31,7 +32,7 @@ from nnpmm.freeenergy.binding.candidates import (
     ligand_chains,
     receptor_candidates,
 )
-from nnpmm.freeenergy.binding.site import Site, Solute, superposed
+from nnpmm.freeenergy.binding.site import Site, Solute
 from nnpmm.freeenergy.estimators import thermal_energy
 from nnpmm.structures.selection import atom_label
 
@@ -85,7 +86,7 @@ def choose_anchors(
         SimulationError: the ligand has no chain of three heavy atoms, the receptor has too few
             rigid atoms, or all sets have collinear anchors.
     """
-    frames = np.array([superposed(frame, site.receptor, site.reference) for frame in frames])
+    frames = superposed(frames, site.receptor, site.reference)
     chains, of_ligand = ligand_chains(topology, solute)
     receptor, of_receptor = receptor_candidates(topology, solute, frames)
     search = _Search(frames[:: max(1, len(frames) // _FRAMES)], springs, temperature)
@@ -144,7 +145,7 @@ def describe_anchors(
         angle_constant=springs[1],
     )
     require_no_collinear_anchors(restraint, temperature)
-    aligned = np.array([superposed(frame, site.receptor, site.reference) for frame in frames])
+    aligned = superposed(frames, site.receptor, site.reference)
     all_atoms = list(topology.atoms())
     return AnchorChoice(
         restraint,

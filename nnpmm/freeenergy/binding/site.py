@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from openmm import app
-from scipy.spatial.transform import Rotation
 
 from nnpmm.core.errors import RegionError, SimulationError
 from nnpmm.core.geometry import WholeRegion
+from nnpmm.core.superposition import superposed
 from nnpmm.structures import MMSystem
 from nnpmm.structures.bonds import covalent_bonds
 from nnpmm.structures.selection import is_water
 
-__all__ = ["Site", "Solute", "heavy_atoms", "superposed"]
+__all__ = ["Site", "Solute", "heavy_atoms"]
 
 _AROUND = 1.0  # nm; receptor atoms nearer to the ligand than this are superposed
 _LEAST = 3  # atoms, to define an orientation
@@ -153,21 +153,6 @@ class Site:
                 "longer, or allow a larger site"
             )
         return moved
-
-
-def superposed(
-    positions: NDArray[np.float64], rows: NDArray[np.int64], reference: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return positions (n, 3) rotated and translated so that some rows fit a reference best.
-
-    Args:
-        positions: (n, 3), nm.
-        rows: (k,) to fit by least squares.
-        reference: (k, 3), nm.
-    """
-    source, target = positions[rows].mean(axis=0), reference.mean(axis=0)
-    rotation, _ = Rotation.align_vectors(reference - target, positions[rows] - source)
-    return np.asarray(rotation.apply(positions - source) + target)
 
 
 def heavy_atoms(topology: app.Topology, atoms: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from nnpmm.core.errors import InputFileError, shortened
 from nnpmm.core.fields import SettingsPath
-from nnpmm.core.geometry import superposed_rmsd
 from nnpmm.core.section import Section
+from nnpmm.core.superposition import superposed_rmsd
 from nnpmm.sampling.variables.geometric import GroupSetting
 from nnpmm.sampling.variables.variable import Structure, Variable, VariableError
 
