@@ -118,10 +118,21 @@ def usable_backends() -> list[tuple[str, str]]:
 @pytest.fixture(scope="session", autouse=True)
 def _no_network_and_an_empty_cache(tmp_path_factory):
     """No test downloads anything or sees the user's weights, cached or configured."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each kernel is compiled by one of the processes
+        base = base.parent
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("NNPMM_MODEL_DIR", raising=False)
         patch.setenv("NNPMM_OFFLINE", "1")
-        patch.setenv("NNPMM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("NNPMM_CACHE_DIR", str(base / "cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_flushing_to_disk():
+    """Files survive the end of a process without fsync, and no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 

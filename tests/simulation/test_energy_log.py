@@ -15,6 +15,8 @@ from nnpmm.models.bound import BoundPotential
 from nnpmm.simulation import run_protocol
 from nnpmm.simulation.record.energy_log import RegionMonitor, read_log
 
+pytestmark = pytest.mark.usefixtures("empty_report")
+
 CALLS = []
 WATER, TWO_WATERS = (0, 1, 2), (0, 1, 2, 24, 25, 26)
 

@@ -20,6 +20,8 @@ from nnpmm.simulation.stages.equilibration import temperature_limit
 from nnpmm.simulation.stages.stages import Stage, ramp_temperature
 from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
+pytestmark = pytest.mark.usefixtures("empty_report")
+
 REGION = {"selection": "resname MOL", "model": "ANI-1x", "members": 0}
 BUILD = {"type": "build", "smiles": "CO", "padding": "0.6 nm", "cutoff": "0.7 nm"}
 OTHERS = (

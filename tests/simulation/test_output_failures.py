@@ -20,6 +20,8 @@ from nnpmm.simulation.stages.dynamics import StageLoop
 
 resource = pytest.importorskip("resource")
 
+pytestmark = pytest.mark.usefixtures("empty_report")
+
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
@@ -119,7 +121,7 @@ def test_a_disk_that_fills_up(tmp_path, reference, fmt):
     disk.mkdir()
     with small_disk(disk, "1000k"):
         filler = disk / "filler"
-        filler.write_bytes(bytes(950_000))
+        filler.write_bytes(bytes(990_000))
         with pytest.raises(SimulationError) as raised:
             go(disk / "run", fmt=fmt)
         require_one_line(raised, str(disk / "run"), "free space")

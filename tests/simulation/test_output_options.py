@@ -13,6 +13,8 @@ from nnpmm.core.errors import ConfigError, SelectionError
 from nnpmm.simulation import parse_config, run, run_protocol
 from nnpmm.simulation.stages.trajectory_atoms import trajectory_atoms
 
+pytestmark = pytest.mark.usefixtures("empty_report")
+
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
 def test_a_trajectory_of_a_selection_is_that_part_of_the_whole(tmp_path, fmt):

@@ -29,6 +29,8 @@ from nnpmm.simulation.record.trajectory import cut_back, open_trajectory
 from nnpmm.simulation.stages.dynamics import StageLoop
 from nnpmm.simulation.stages.stages import create_stage_context, plan_stages
 
+pytestmark = pytest.mark.usefixtures("empty_report")
+
 SCRIPT = Path(__file__).with_name("toys.py")
 
 

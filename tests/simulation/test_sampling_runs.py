@@ -23,6 +23,8 @@ from nnpmm.sampling import ReplicaExchange, read_samples
 from nnpmm.simulation.protocol import check_prepared
 from nnpmm.simulation.record.bias_log import read_bias_log
 
+pytestmark = pytest.mark.usefixtures("empty_report")
+
 SCRIPT = Path(__file__).with_name("sampled_toys.py")
 EXCHANGES = ("umbrella", "temperatures", "region-scaling")
 

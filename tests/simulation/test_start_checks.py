@@ -16,6 +16,8 @@ from nnpmm.simulation.preparation.start_checks import describe_atoms
 from nnpmm.simulation.runner import prepare_system
 from nnpmm.structures.inputs import checks
 
+pytestmark = pytest.mark.usefixtures("empty_report")
+
 NO_STAGES = {"minimize": None, "warmup": None, "equilibrate": None}
 
 
