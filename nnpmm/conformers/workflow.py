@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,6 @@ from nnpmm.conformers.store import Stages
 from nnpmm.conformers.strain import RelaxedPose, Strain, relax_pose, strain_of
 from nnpmm.conformers.structure import same_chemistry
 from nnpmm.conformers.symmetry import SymmetricRmsd, distinct
-from nnpmm.conformers.torsionnet import TrainedPolicy, load_policy
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.locks import locked_folder
 from nnpmm.core.settings.folder import store_settings
@@ -32,6 +32,9 @@ from nnpmm.models.threads import thread_count
 from nnpmm.structures.ligands.source import read_molecule, read_molecule_alone
 from nnpmm.torsions.internal import valence_terms
 from nnpmm.torsions.relaxation import FORCE_TOLERANCE, BatchPotential, relax_all
+
+if TYPE_CHECKING:
+    from nnpmm.conformers.torsionnet import TrainedPolicy
 
 __all__ = ["ConformerResult", "run_conformers"]
 
@@ -178,9 +181,17 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
         stages=Stages(directory / _STAGES, content),
         report=report,
         has_pose=settings.pose is not None,
-        policy=None if settings.policy is None else load_policy(settings.policy),
+        policy=_load_policy(settings),
         methods=methods,
     )
+
+
+def _load_policy(settings: ConformerSettings) -> TrainedPolicy | None:
+    if settings.policy is None:
+        return None
+    from nnpmm.conformers.torsionnet import load_policy  # imports torch
+
+    return load_policy(settings.policy)
 
 
 def _relaxed_pose(search: _Search) -> RelaxedPose:

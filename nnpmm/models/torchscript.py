@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from openmm.app import Element
 
 from nnpmm.core.errors import ModelError, RegionError, SimulationError
-from nnpmm.models.ani.backends import choose_device
 from nnpmm.models.bound import BoundPotential
+from nnpmm.models.devices import choose_device
 from nnpmm.models.in_process import recall, remember
 from nnpmm.models.protocol import Evaluation
 from nnpmm.structures.formula import hill_formula

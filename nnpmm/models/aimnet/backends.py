@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import ModelError, OptionalDependencyError
 from nnpmm.models.aimnet.parameters import AimnetParameters
-from nnpmm.models.ani.backends import choose_device
 from nnpmm.models.cuda.device import missing as missing_device
+from nnpmm.models.devices import choose_device
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def choose_backend(name: str, device: str, model: str) -> tuple[str, str]:
 
     Args:
         name: of a backend; ``"auto"`` gives that of the device, ``"cpu"`` or ``"cuda"``.
-        device: see `nnpmm.models.ani.backends.choose_device`.
+        device: see `nnpmm.models.devices.choose_device`.
         model: its name, for messages.
 
     Raises:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from nnpmm.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from nnpmm.models.ani.backends import BACKENDS, choose_backend, choose_device
+    from nnpmm.models.ani.backends import BACKENDS, choose_backend
     from nnpmm.models.ani.family import published_name
     from nnpmm.models.ani.model import AniEvaluator, AniModel
     from nnpmm.models.ani.parameters import AniParameters, Layer, SymmetryFunctions
     from nnpmm.models.ani.storage import load_parameters, save_parameters
     from nnpmm.models.ani.torchani_kernel import parameters_from_torchani
     from nnpmm.models.ani.weights import PUBLISHED, find_weights
+    from nnpmm.models.devices import choose_device
 
 __all__ = [
     "BACKENDS",
@@ -43,7 +44,7 @@ lazy_names(
         "Layer": "nnpmm.models.ani.parameters",
         "SymmetryFunctions": "nnpmm.models.ani.parameters",
         "choose_backend": "nnpmm.models.ani.backends",
-        "choose_device": "nnpmm.models.ani.backends",
+        "choose_device": "nnpmm.models.devices",
         "find_weights": "nnpmm.models.ani.weights",
         "load_parameters": "nnpmm.models.ani.storage",
         "parameters_from_torchani": "nnpmm.models.ani.torchani_kernel",

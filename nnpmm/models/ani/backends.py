@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnpmm.core.errors import ModelError, OptionalDependencyError
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton import missing as _triton_missing
+from nnpmm.models.devices import choose_device
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ __all__ = [
     "Kernel",
     "TensorKernel",
     "choose_backend",
-    "choose_device",
     "usable_backends",
 ]
 
@@ -199,26 +199,3 @@ def usable_backends(device: str, precision: str) -> list[str]:
 
 def _kind(device: str) -> str:
     return device.partition(":")[0]
-
-
-def choose_device(name: str) -> str:
-    """Return a torch device name; ``"auto"`` is ``"cuda"`` if torch sees a GPU, else ``"cpu"``.
-
-    Raises:
-        ModelError: not a device name, or a GPU that torch does not see.
-    """
-    if name == "cpu":  # torch takes a second to import
-        return name
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or not (index == "" or index.isdigit()):
-        raise ModelError(f"found the device {name!r}, allowed: auto, cpu, cuda, cuda:<index>")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise ModelError(
-            f"found the device {name!r}, but torch {torch.__version__} sees "
-            f"{torch.cuda.device_count()} CUDA devices; use device='cpu' or a CUDA build of torch"
-        )
-    return name

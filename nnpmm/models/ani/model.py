@@ -6,10 +6,9 @@ import hashlib
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Element
@@ -20,7 +19,6 @@ from nnpmm.core.units import in_md_units
 from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel, choose_backend
 from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
 from nnpmm.models.ani.parameters import AniParameters
-from nnpmm.models.ani.torchscript import energy_module
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
 from nnpmm.models.ensemble_model import EnsembleModel
@@ -28,6 +26,9 @@ from nnpmm.models.geometry import check_geometry
 from nnpmm.models.in_process import recall, remember
 from nnpmm.models.local import LocalPotential
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, checked_box
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["AniEvaluator", "AniModel"]
 
@@ -141,6 +142,8 @@ class AniEvaluator(BoundPotential):
         Returns:
             Both on the device of the positions.
         """
+        import torch
+
         if self._to_compare:
             self._compared(self._positions(positions.detach().cpu().numpy()), None)
         if isinstance(self._kernel, TensorKernel):
@@ -159,6 +162,8 @@ class AniEvaluator(BoundPotential):
 
         Its code is that of the ``reference`` backend, whatever the backend of the evaluator.
         """
+        from nnpmm.models.ani.torchscript import energy_module
+
         return energy_module(self.model.parameters, self._symbols, self.model.precision)
 
     def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
