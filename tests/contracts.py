@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from nnpmm.models.validation.probe import random_rotation
 
@@ -32,6 +33,31 @@ def assert_forces_match_energy(
             np.testing.assert_allclose(
                 forces[atom, axis], numeric, rtol=0, atol=atol, err_msg=f"atom {atom}, axis {axis}"
             )
+
+
+def assert_forces_match_energy_along(
+    compute: EnergyAndForces,
+    positions: np.ndarray,
+    *,
+    atoms: np.ndarray,
+    step: float = 1e-5,
+    atol: float = 0.5,
+) -> None:
+    """Central differences along random displacements of all atoms given equal the forces.
+
+    Where an evaluation is slow, a few displacements of many atoms replace two evaluations for each
+    component: an error of any component changes almost every projection.
+    """
+    forces = compute(positions)[1]
+    for direction in np.random.default_rng(11).normal(size=(3, len(atoms), 3)):
+        direction /= np.linalg.norm(direction)
+        energies = []
+        for sign in (1, -1):
+            shifted = positions.copy()
+            shifted[atoms] += sign * step * direction
+            energies.append(compute(shifted)[0])
+        numeric = -(energies[0] - energies[1]) / (2 * step)
+        assert (forces[atoms] * direction).sum() == pytest.approx(numeric, abs=atol, rel=0)
 
 
 def assert_invariant(compute: EnergyAndForces, positions: np.ndarray, *, atol: float) -> None:
