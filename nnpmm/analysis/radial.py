@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import mdtraj
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from nnpmm.analysis.averages import Average
 
@@ -84,6 +83,8 @@ def find_shell(radii: NDArray[np.float64], values: NDArray[np.float64]) -> Shell
         radii: (b,) nm.
         values: (b,) g(r).
     """
+    from scipy.signal import find_peaks  # its import takes half a second
+
     smooth = np.convolve(np.pad(values, 1, mode="edge"), np.ones(3) / 3, mode="valid")
     peaks, _ = find_peaks(smooth, prominence=_PROMINENCE)
     if not len(peaks):
