@@ -24,7 +24,7 @@ from nnpmm.core.errors import ConfigError
 from nnpmm.structures.ligands.openmm_system import forcefield_xml, to_openmm_topology
 from nnpmm.structures.ligands.parameters import LigandParameters
 from nnpmm.structures.mm_system import MMSystem
-from nnpmm.structures.packing import check_liquid_width, pack_loosely
+from nnpmm.structures.packing import least_liquid_width, pack_loosely
 from nnpmm.structures.periodic_system import (
     checked_hydrogen_mass,
     periodic_system,
@@ -88,7 +88,11 @@ def create_liquid(
     kind = _Kind(solvent, parameters, _SOLVENT)
     cutoff = positive("nonbonded_cutoff", nonbonded_cutoff, unit.nanometer)
     width = (n_molecules * _volume(solvent)) ** (1 / 3)
-    check_liquid_width(width, cutoff, "more molecules")
+    if width < (least := least_liquid_width(cutoff)):
+        raise ConfigError(
+            f"found a box that will be about {width:.2f} nm wide, allowed with a cutoff of "
+            f"{cutoff:g} nm: {least:.2f} nm or more; use more molecules, or a shorter cutoff"
+        )
     shape = to_openmm_topology(solvent)[1]
     places, width = pack_loosely(shape, n_molecules, width, seed=seed)
     return _box(
@@ -116,8 +120,9 @@ def dissolve(
         parameters: of the same atoms in the same order.
         solvent: the molecule of the liquid, neutral, with hydrogens and a conformer.
         solvent_parameters: of the same atoms in the same order.
-        padding: distance between the solute's enclosing sphere and the faces of the box, nm, once
-            the box has the typical density of such a liquid.
+        padding: minimum distance between the solute's enclosing sphere and the faces of the box,
+            nm, once the box has the typical density of such a liquid. The box is larger where the
+            cutoff requires it.
         nonbonded_cutoff: of PME's real-space part and of Lennard-Jones, nm.
         constrain_hydrogens: constrain bonds to hydrogen.
         hydrogen_mass: repartition masses so that hydrogens weigh this many amu.
@@ -128,8 +133,7 @@ def dissolve(
         The box with the solute first; nothing is minimised.
 
     Raises:
-        ConfigError: a charged solvent, hydrogens heavier than their molecule allows, or a box that
-            will be narrower than twice the cutoff.
+        ConfigError: a charged solvent, or hydrogens heavier than their molecule allows.
     """
     _refuse_charged(solvent)
     cutoff = positive("nonbonded_cutoff", nonbonded_cutoff, unit.nanometer)
@@ -137,7 +141,7 @@ def dissolve(
     own = to_openmm_topology(molecule)[1]
     own = own - 0.5 * (own.min(axis=0) + own.max(axis=0))
     width = 2 * (float(np.linalg.norm(own, axis=1).max()) + margin)
-    check_liquid_width(width, cutoff, "a larger padding")
+    width = max(width, least_liquid_width(cutoff))
     count = max(1, round((width**3 - _volume(molecule)) / _volume(solvent)))
     shape = to_openmm_topology(solvent)[1]
     places, width = pack_loosely(shape, count, width, solute=own, seed=seed)

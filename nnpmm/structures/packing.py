@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from nnpmm.core.errors import ConfigError
 
-__all__ = ["check_liquid_width", "pack", "pack_loosely"]
+__all__ = ["least_liquid_width", "pack", "pack_loosely"]
 
 _TRIES = 2000  # for each molecule
 _DENSITIES = (0.5, 0.4, 0.32, 0.25, 0.2)  # of the packed box, parts of the liquid's
@@ -106,21 +106,13 @@ def pack_loosely(
     raise AssertionError("the last density returns or raises")
 
 
-def check_liquid_width(width: float, cutoff: float, remedy: str) -> None:
-    """Refuse a box of a liquid that will be narrower than twice the cutoff, once compressed.
+def least_liquid_width(cutoff: float) -> float:
+    """Return the estimated width from which a box of a liquid, once compressed, allows a cutoff.
 
     Args:
-        width: as estimated, nm.
         cutoff: nm.
-        remedy: for the message.
 
-    Raises:
-        ConfigError: it will be too narrow.
+    Returns:
+        Twice the cutoff and a tenth for the error of the estimate, nm.
     """
-    least = math.ceil(200 * _UNCERTAINTY * cutoff - 1e-6) / 100
-    if width < least:
-        raise ConfigError(
-            f"found a box that will be about {width:.2f} nm wide, allowed with a cutoff of "
-            f"{cutoff:g} nm: {least:.2f} nm or more; use {remedy}, or a "
-            "shorter cutoff"
-        )
+    return math.ceil(200 * _UNCERTAINTY * cutoff - 1e-6) / 100

@@ -16,7 +16,7 @@ import openmm
 from openmm import app, unit
 from rdkit import Chem
 
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.core.units import in_md_units
 from nnpmm.structures.ligands.openmm_system import forcefield_xml, to_openmm_topology
 from nnpmm.structures.ligands.parameters import LigandParameters
@@ -112,8 +112,7 @@ def solvate(
 
     Raises:
         ConfigError: an unknown water model or shape, a number out of range, hydrogens heavier than
-            their molecule allows, a residue name that the force field has, or a box whose width is
-            less than 2.1 times the cutoff.
+            their molecule allows, or a residue name that the force field has.
         InputFileError: hydrogens of the protein are missing, atoms overlap, or the ligand is more
             than 1 nm from the protein.
         ForceFieldError: a residue of the protein that Amber14 has no template for.
@@ -125,6 +124,7 @@ def solvate(
     molar = positive("ionic_strength", ionic_strength, unit.molar, allow_zero=True)
     mass = None if hydrogen_mass is None else checked_hydrogen_mass(hydrogen_mass)
     solutes = [(molecule, parameters, residue_name), *([second] if second is not None else [])]
+    _refuse_water(molecule)
     force_field = _force_field(solutes, water_model)
     modeller, ligand = _solute(molecule, protein, residue_name, force_field)
     check_placement(modeller.topology, in_md_units(modeller.positions, unit.nanometer), ligand)
@@ -183,6 +183,14 @@ def _solute(
     return modeller, list(modeller.topology.residues())[-1]
 
 
+def _refuse_water(molecule: Chem.Mol) -> None:
+    if sorted(atom.GetAtomicNum() for atom in molecule.GetAtoms()) == [1, 1, 8]:
+        raise ForceFieldError(
+            "found water as the ligand, whose template cannot be distinguished from that of the "
+            "solvent; prepare a box of water, and select one of its molecules"
+        )
+
+
 def _force_field(solutes: Sequence[_Solute], water_model: str) -> app.ForceField:
     """Return Amber14, the water model with its ions, and the ligands."""
     force_field = app.ForceField("amber14-all.xml", _WATER_MODELS[water_model][0])
@@ -234,28 +242,28 @@ def box_vectors(
 
     Args:
         positions: (n, 3) of the solute, nm.
-        padding: least distance between its enclosing sphere and the faces of the box, nm.
+        padding: minimum distance between its enclosing sphere and the faces of the box, nm. The box
+            is larger where the cutoff requires it: 2.1 times the cutoff wide, as it shrinks by a
+            few per cent under pressure control.
         cutoff: of the non-bonded interactions, nm.
         box_shape: cube, dodecahedron or octahedron.
-
-    Raises:
-        ConfigError: the box is less than 2.1 times the cutoff wide.
     """
     # Modeller uses the centre of the bounding box when it adds water.
     centre = 0.5 * (positions.min(axis=0) + positions.max(axis=0))
     radius = float(np.linalg.norm(positions - centre, axis=1).max())
     shape = np.array(_BOX_SHAPES[box_shape], dtype=np.float64)
     box = 2.0 * (radius + padding) * shape
-    width = float(np.diag(box).min())
-    least = 2.0 * _SHRINKAGE * cutoff
+    width, least = float(np.diag(box).min()), 2.0 * _SHRINKAGE * cutoff
     if width < least:
-        needed = 0.5 * least / float(np.diag(shape).min()) - radius
-        raise ConfigError(
-            f"found a box {width:.3f} nm wide, which is or becomes less than twice the cutoff of "
-            f"{cutoff} nm, since a new box shrinks by a few per cent under pressure control; use a "
-            f"padding of at least {math.ceil(needed * 1000) / 1000:.3f} nm or a shorter "
-            "nonbonded_cutoff"
+        _LOGGER.info(
+            "the box is %.2f nm wide because of the cutoff of %g nm; the padding of %g nm alone "
+            "would make it %.2f nm wide",
+            least,
+            cutoff,
+            padding,
+            width,
         )
+        box *= least / width
     return box
 
 

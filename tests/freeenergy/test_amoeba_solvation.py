@@ -197,7 +197,6 @@ def test_a_box_is_built_of_the_solvent(of_molecules, tmp_path, monkeypatch):
     [
         ({"solute": "index 0"}, "found solute with 'solvent', allowed: system.xyz with the solute"),
         ({"solvent": {"xyz": "no.xyz"}}, r"no.xyz: no such file; give the Tinker coordinates"),
-        ({"solvent": {"xyz": "water.xyz", "padding": "0.1 nm"}}, "use a larger padding"),
     ],
 )
 def test_what_a_solvent_must_be(of_molecules, tmp_path, change, match):

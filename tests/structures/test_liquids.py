@@ -132,5 +132,10 @@ def test_invalid_solvents():
         create_liquid(*charged, 100)
     with pytest.raises(ConfigError, match=r"about 1\.5. nm wide, .* 1\.98 nm or more; use more"):
         create_liquid(*toluene, 20, nonbonded_cutoff=0.9)
-    with pytest.raises(ConfigError, match="nm or more; use a larger padding"):
-        dissolve(*toluene, *toluene, padding=0.3, nonbonded_cutoff=0.9)
+
+
+def test_a_box_is_wide_enough_for_the_cutoff():
+    methane, acetonitrile = molecule("C"), molecule("CC#N")
+    box = dissolve(*methane, *acetonitrile, padding=0.1, nonbonded_cutoff=0.9)
+    measured = 41.05 / 0.777 / 602.2  # nm^3 of a molecule, from the density at 298 K
+    assert (box.topology.getNumResidues() * measured) ** (1 / 3) > 1.8

@@ -187,18 +187,16 @@ def test_a_ligand_inside_the_protein_file_is_refused(parameters):
         build(modeller, place, parameters)
 
 
-def test_overlap_is_reported_before_the_size_of_the_box(parameters):
+def test_overlap_of_the_ligand_is_reported(parameters):
     modeller = peptide()
     carbon = next(a for a in modeller.topology.atoms() if a.name == "C7")
     place = nm(modeller)[carbon.index]
     with pytest.raises(
         InputFileError, match=r"found overlapping atoms: .* is 0\.000 nm from C7 of ALA 8"
     ):
-        build(modeller, place, parameters, padding=0.1)
+        build(modeller, place, parameters)
     with pytest.raises(InputFileError, match=r"found overlapping atoms: .* between molecules"):
-        build(modeller, place + np.array([0, 0, 0.08]), parameters, padding=0.1)
-    with pytest.raises(ConfigError, match="less than twice the cutoff"):
-        build(modeller, above(modeller), parameters, padding=0.1)
+        build(modeller, place + np.array([0, 0, 0.08]), parameters)
 
 
 def test_coincident_atoms_of_the_protein_are_refused(parameters):

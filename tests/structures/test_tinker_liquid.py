@@ -95,10 +95,11 @@ def test_a_charged_solvent(tmp_path, solute, water):
         dissolve_tinker(charged, water, padding=0.6)
 
 
-def test_a_box_that_will_be_too_narrow(solute, water):
-    wide = solute.model_copy(update={"vdw_cutoff": None})
-    with pytest.raises(ConfigError, match=r"allowed with a cutoff of 1.2 nm: 2.64 nm or more"):
-        dissolve_tinker(wide, water, padding=0.6)
+def test_a_box_is_wide_enough_for_the_cutoff(solute, water):
+    wide = solute.model_copy(update={"vdw_cutoff": None})  # 1.2 nm
+    packed = dissolve_tinker(wide, water, padding=0.6)
+    n_waters = (len(packed.text.splitlines()) - 2 - packed.n_solute) / 3
+    assert (n_waters * 18.015 / 0.997 / 602.2) ** (1 / 3) > 2.4
 
 
 # SMILES, types of amoeba09.prm of the heavy atoms and of the hydrogens on each; g/ml at 25 C.

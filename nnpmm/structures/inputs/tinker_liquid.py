@@ -18,7 +18,7 @@ from nnpmm.structures.inputs.sources import TinkerSystem
 from nnpmm.structures.inputs.tinker import LONG_VDW_CUTOFF, load_tinker
 from nnpmm.structures.liquids import typical_density
 from nnpmm.structures.mm_system import MMSystem
-from nnpmm.structures.packing import check_liquid_width, pack_loosely
+from nnpmm.structures.packing import least_liquid_width, pack_loosely
 
 __all__ = ["TinkerLiquid", "dissolve_tinker"]
 
@@ -56,7 +56,7 @@ def dissolve_tinker(
     Raises:
         InputFileError: a file cannot be read, has more than one molecule, or parameters are
             missing (classes and atoms are named).
-        ConfigError: the solvent is charged, or the box will be narrower than twice the cutoff.
+        ConfigError: the solvent is charged.
     """
     solute_mm, solvent_mm = (_molecule(solute, path) for path in (solute.xyz, solvent))
     charge = _charge(solvent_mm)
@@ -68,7 +68,7 @@ def dissolve_tinker(
     positions = solute_mm.positions
     centred = positions - 0.5 * (positions.min(axis=0) + positions.max(axis=0))
     width = 2 * (float(np.linalg.norm(centred, axis=1).max()) + padding)
-    check_liquid_width(width, solute.vdw_cutoff or LONG_VDW_CUTOFF, "a larger padding")
+    width = max(width, least_liquid_width(solute.vdw_cutoff or LONG_VDW_CUTOFF))
     typical = typical_density(_as_rdkit(solvent_mm))
     count = max(1, round((width**3 - _volume(solute_mm)) / _volume(solvent_mm)))
     packed, width = pack_loosely(solvent_mm.positions, count, width, solute=centred, seed=seed)
