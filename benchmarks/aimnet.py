@@ -243,7 +243,7 @@ def packed_products(networks: Networks, n_atoms: int) -> tuple[Callable[[], None
 
 
 @numba.njit(nogil=True)
-def multiply_all(buffers, networks, rows):
+def multiply_all(buffers: NDArray[np.float32], networks: Networks, rows: int) -> None:
     """Multiply rows by all weights."""
     n_passes, n_members, _ = networks.forward.shape
     for p in range(n_passes):
@@ -273,7 +273,9 @@ def rate_in_cache() -> tuple[Callable[[], None], float]:
 
 
 @numba.njit(nogil=True)
-def multiply_small(c, a, b, repeats):
+def multiply_small(
+    c: NDArray[np.float32], a: NDArray[np.float32], b: NDArray[np.float32], repeats: int
+) -> None:
     """Multiply the same tile many times."""
     for _ in range(repeats):
         multiply_tile(
