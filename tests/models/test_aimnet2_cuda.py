@@ -366,6 +366,7 @@ def test_auto_leaves_a_wrong_kernel(on_gpu, first):
     with pytest.warns(RuntimeWarning, match="the backend 'reference' is used instead") as caught:
         CALLS[first](evaluator, positions)
     assert len(caught) == 1
+    assert caught[0].filename == __file__  # the user's line
     assert evaluator.backend == "reference"
     assert isinstance(evaluator._kernel, ReferenceKernel)
 
