@@ -32,7 +32,7 @@ from nnpmm.benchmarking import Molecule, Timing, sample_molecules
 from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import WeightsError
 from nnpmm.models.aimnet import AimnetParameters
-from nnpmm.models.aimnet.backends import BACKENDS, missing
+from nnpmm.models.aimnet.backends import BACKENDS
 from nnpmm.models.aimnet.cpu.kernel import CpuKernel
 from nnpmm.models.aimnet.cpu.packing import Networks, pack_networks
 from nnpmm.models.aimnet.family import load_aimnet
@@ -171,8 +171,8 @@ def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
         f"{backend}, {count}": load_aimnet("AIMNet2", members, backend=backend, threads=1).bind(
             molecule.numbers, charge
         )
-        for backend in BACKENDS
-        if missing(backend) is None
+        for backend, record in BACKENDS.items()
+        if record.missing() is None
         for count, members in (("four networks", None), ("one network", 0))
     }
     parameters = ours["cpu, four networks"].model.parameters

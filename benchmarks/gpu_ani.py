@@ -36,10 +36,10 @@ from common import commit, write_results
 
 from nnpmm.benchmarking import LIGANDS, Molecule, sample_molecules, write_record
 from nnpmm.core.errors import NnpmmError
-from nnpmm.models.ani import AniModel, AniParameters, load_parameters, save_parameters
-from nnpmm.models.ani.backends import usable_backends
+from nnpmm.models.ani import BACKENDS, AniModel, AniParameters, load_parameters, save_parameters
 from nnpmm.models.ani.reference import ReferenceKernel
 from nnpmm.models.ani.triton import missing
+from nnpmm.models.backends import usable_backends
 
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # of a ligand, kJ/mol and kJ/mol/nm
 WATERS = 1000  # in the box that the reference evaluates
@@ -208,7 +208,7 @@ def backends_us(
 ) -> dict[str, float | str]:
     """Return the median microseconds of energy and forces with each backend on the GPU."""
     found: dict[str, float | str] = {}
-    for name in usable_backends("cuda", "single"):
+    for name in usable_backends(BACKENDS, "cuda", "single"):
         try:
             evaluator = AniModel(parameters, backend=name, device="cuda").bind(molecule.numbers)
             evaluator(molecule.positions)

@@ -11,7 +11,7 @@ import pytest
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.models.ani import BACKENDS, AniModel
-from nnpmm.models.ani.backends import Backend
+from nnpmm.models.backends import Backend
 
 WATER = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
 NUMBERS = [8, 1, 1]
