@@ -128,7 +128,10 @@ def test_energies_are_finite_where_atoms_overlap(case, context):
 def test_forces_are_those_of_the_energy(case, context, state):
     at(context, *state, case.positions)
     assert_forces_match_energy_along(
-        lambda positions: at(context, *state, positions), case.positions, atoms=case.region, atol=0.1
+        lambda positions: at(context, *state, positions),
+        case.positions,
+        atoms=case.region,
+        atol=0.1,
     )
     at(context, 1, 1, case.positions)
 
