@@ -32,7 +32,7 @@ from nnpmm.benchmarking import Molecule, Timing, sample_molecules
 from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import WeightsError
 from nnpmm.models.aimnet import AimnetParameters
-from nnpmm.models.aimnet.backends import BACKENDS, missing
+from nnpmm.models.aimnet.backends import BACKENDS
 from nnpmm.models.aimnet.cpu.kernel import CpuKernel
 from nnpmm.models.aimnet.cpu.packing import Networks, pack_networks
 from nnpmm.models.aimnet.family import load_aimnet
@@ -171,8 +171,8 @@ def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
         f"{backend}, {count}": load_aimnet("AIMNet2", members, backend=backend, threads=1).bind(
             molecule.numbers, charge
         )
-        for backend in BACKENDS
-        if missing(backend) is None
+        for backend, record in BACKENDS.items()
+        if record.missing() is None
         for count, members in (("four networks", None), ("one network", 0))
     }
     parameters = ours["cpu, four networks"].model.parameters
@@ -243,7 +243,7 @@ def packed_products(networks: Networks, n_atoms: int) -> tuple[Callable[[], None
 
 
 @numba.njit(nogil=True)
-def multiply_all(buffers, networks, rows):
+def multiply_all(buffers: NDArray[np.float32], networks: Networks, rows: int) -> None:
     """Multiply rows by all weights."""
     n_passes, n_members, _ = networks.forward.shape
     for p in range(n_passes):
@@ -273,7 +273,9 @@ def rate_in_cache() -> tuple[Callable[[], None], float]:
 
 
 @numba.njit(nogil=True)
-def multiply_small(c, a, b, repeats):
+def multiply_small(
+    c: NDArray[np.float32], a: NDArray[np.float32], b: NDArray[np.float32], repeats: int
+) -> None:
     """Multiply the same tile many times."""
     for _ in range(repeats):
         multiply_tile(

@@ -14,18 +14,22 @@ from __future__ import annotations
 import argparse
 import copy
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import openmm
 from amoeba_common import SOLUTE, box_of, minimized, phenol_in_water
 from common import write_results
+from numpy.typing import NDArray
 from openmm import unit
 from scipy.spatial.transform import Rotation
 
 from nnpmm import couple, load_model
-from nnpmm.coupling import Subtractive
+from nnpmm.coupling import HybridSystem, Subtractive
 from nnpmm.coupling.subtractive_system import create_region_system
 from nnpmm.freeenergy.alchemy import AMOEBA_STERICS, LAMBDA_ELECTROSTATICS, decouple_amoeba
+from nnpmm.structures import MMSystem
 
 REGION = range(SOLUTE)
 DISTANCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)  # nm
@@ -56,19 +60,26 @@ def main() -> None:
     write_results("amoeba_alchemy", {"waters": box_of(mm.topology), **found})
 
 
-def _context(system):
+def _context(system: openmm.System) -> openmm.Context:
     platform = openmm.Platform.getPlatformByName("CPU")
     return openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
 
 
-def _evaluated(context, positions):
+def _evaluated(
+    context: openmm.Context, positions: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
     context.setPositions(positions)
     state = context.getState(energy=True, forces=True)
     energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
     return energy, state.getForces(asNumpy=True)._value
 
 
-def _identities(mm, hybrid, contexts, positions):
+def _identities(
+    mm: MMSystem,
+    hybrid: HybridSystem,
+    contexts: Mapping[str, openmm.Context],
+    positions: NDArray[np.float64],
+) -> dict[str, dict[str, float]]:
     """Return the largest deviations of energies (kJ/mol) and forces (kJ/mol/nm)."""
     full = _evaluated(contexts["electrostatics"], positions)
     contexts["electrostatics"].setParameter(LAMBDA_ELECTROSTATICS, 0.0)
@@ -98,7 +109,7 @@ def _identities(mm, hybrid, contexts, positions):
     return rows
 
 
-def _water(mm):
+def _water(mm: MMSystem) -> openmm.System:
     """Return a System of the waters alone, with the same box and cutoffs."""
     atoms = list(range(SOLUTE, mm.system.getNumParticles()))
     system = create_region_system(mm.system, atoms)
@@ -116,7 +127,9 @@ def _water(mm):
     return system
 
 
-def _times(contexts, positions, rounds):
+def _times(
+    contexts: Mapping[str, openmm.Context], positions: NDArray[np.float64], rounds: int
+) -> dict[str, dict[str, Any]]:
     """Return the time of an evaluation of all forces, relative to the hybrid system."""
     seconds: dict[str, list[float]] = {name: [] for name in contexts}
     for count in range(rounds + 1):
@@ -141,7 +154,9 @@ def _times(contexts, positions, rounds):
     return rows
 
 
-def _overlap(mm, positions, places):
+def _overlap(
+    mm: MMSystem, positions: NDArray[np.float64], places: int
+) -> dict[str, dict[str, float | None]]:
     """Return energies of the full interaction with an atom of phenol close to one of water.
 
     For each distance, count the places whose energy, including van der Waals, is below that of the

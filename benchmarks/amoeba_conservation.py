@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
 import numpy as np
 import openmm
 from amoeba_common import SOLUTE, box_of, minimized, phenol_in_water
 from common import write_results
+from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm import couple, load_model
 from nnpmm.coupling import MultipleTimeSteps, Subtractive
-from nnpmm.integrators import create_respa_integrator, split_time_scales
+from nnpmm.integrators import RespaIntegrator, create_respa_integrator, split_time_scales
 
 INNER = 0.00025  # ps
 OUTER = {"V 0.25": INNER, "R 0.25/1": 0.001, "R 0.25/2": 0.002}
@@ -63,7 +65,7 @@ def main() -> None:
     )
 
 
-def _integrator(system, outer, **bath):
+def _integrator(system: openmm.System, outer: float, **bath: int) -> RespaIntegrator:
     if outer == INNER:
         groups = {force.getForceGroup() for force in system.getForces()}
         return create_respa_integrator(system, [(INNER, groups)], **bath)
@@ -71,11 +73,11 @@ def _integrator(system, outer, **bath):
     return create_respa_integrator(system, splitting, **bath)
 
 
-def _context(system, integrator):
+def _context(system: openmm.System, integrator: openmm.Integrator) -> openmm.Context:
     return openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
 
 
-def _equilibrated(system, positions):
+def _equilibrated(system: openmm.System, positions: NDArray[np.float64]) -> openmm.State:
     integrator = _integrator(system, 0.002, temperature=300, friction=10, seed=1)
     context = _context(system, integrator)
     context.setPositions(positions)
@@ -84,7 +86,7 @@ def _equilibrated(system, positions):
     return context.getState(positions=True, velocities=True)
 
 
-def _run(system, outer, start, length):
+def _run(system: openmm.System, outer: float, start: openmm.State, length: float) -> dict[str, Any]:
     split_time_scales(system, inner=INNER, outer=0.002)
     integrator = _integrator(system, outer)
     context = _context(system, integrator)

@@ -21,10 +21,12 @@ import numpy as np
 import openmm
 from amoeba_common import benzene_in_water, box_of, minimized
 from common import write_results
+from numpy.typing import NDArray
 
 from nnpmm import couple, load_model
 from nnpmm.coupling import MultipleTimeSteps, Subtractive
 from nnpmm.integrators import create_respa_integrator, split_time_scales
+from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs import TinkerSystem, load_system
 
 EDGE, WATERS, BENZENE = 2.02, 216, 12  # nm, molecules, atoms
@@ -115,7 +117,7 @@ def main() -> None:
     )
 
 
-def _system(mass, polarization):
+def _system(mass: float | None, polarization: str) -> MMSystem:
     with tempfile.TemporaryDirectory() as folder:
         xyz, parameters = benzene_in_water(Path(folder), EDGE, WATERS)
         source = TinkerSystem(
@@ -130,7 +132,9 @@ def _system(mass, polarization):
         return load_system(source)
 
 
-def _context(system, splitting, positions):
+def _context(
+    system: openmm.System, splitting: Splitting, positions: NDArray[np.float64]
+) -> openmm.Context:
     if splitting.inner is None:
         # One group, so that the platform keeps the forces between steps.
         for force in system.getForces():
@@ -151,7 +155,9 @@ def _context(system, splitting, positions):
     return context
 
 
-def _evaluated(system, positions, group, repeats=5):
+def _evaluated(
+    system: openmm.System, positions: NDArray[np.float64], group: int | None, repeats: int = 5
+) -> float:
     """Return the median time of one evaluation of energy and forces, s."""
     platform = openmm.Platform.getPlatformByName("CPU")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)

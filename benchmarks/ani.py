@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 from functools import partial
+from typing import Any
 
 import numpy as np
 import psutil
@@ -24,9 +25,9 @@ from nnpmm.benchmarking import (
     sample_molecules,
     time_in_turn,
 )
+from nnpmm.core.errors import ModelError, NnpmmError
 from nnpmm.models import load_model
-from nnpmm.models.ani import BACKENDS
-from nnpmm.models.ani.family import load_ani
+from nnpmm.models.ani import BACKENDS, AniModel
 from nnpmm.plots import style
 
 SMALL = {"water": "O", "methanol": "CO", "toluene": "Cc1ccccc1"}
@@ -38,20 +39,47 @@ EVALUATIONS = 100_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--model", default="ANI-2x")
+    parser.add_argument("--model", default="ANI-2x", help="published name, or a model.json of ANI")
     parser.add_argument("--name", default="ani", help="name of the results file and the picture")
     arguments = parser.parse_args()
+    try:
+        results = measure(arguments.model, arguments.rounds)
+    except NnpmmError as error:
+        parser.exit(2, f"error: {error}\n")
+    print(write_results(arguments.name, results))
+    draw(results, arguments.name)
+
+
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    """Print and return all rows of a model."""
     molecules = test_ligand() + sample_molecules()
     # This comes first, before other rows have used memory that an evaluator could reuse.
-    memory = memory_row(arguments.model, molecules[0])
-    rows = [row for m in molecules for row in molecule_rows(arguments.model, m, arguments.rounds)]
-    batches = [
-        batch_row(arguments.model, m, arguments.rounds) for m in sample_molecules(SMALL) + molecules
-    ]
-    boxes = [box_row(arguments.model, n) for n in WATERS]
-    results = {"model": arguments.model, "molecules": rows, "batches": batches, "boxes": boxes}
-    print(write_results(arguments.name, results | {"memory": memory}))
-    draw(rows, arguments.name)
+    memory = memory_row(name, molecules[0])
+    model = ani_model(name)
+    return {
+        "model": model.name,
+        "networks": len(model.parameters.members),
+        "molecules": [row for m in molecules for row in molecule_rows(name, m, rounds)],
+        "batches": [batch_row(name, m, rounds) for m in sample_molecules(SMALL) + molecules],
+        "boxes": [box_row(name, n) for n in WATERS],
+        "memory": memory,
+    }
+
+
+def ani_model(name: str, **choices: Any) -> AniModel:
+    """Return an ANI model.
+
+    Args:
+        name: published name, or path of a model.json.
+        choices: backend, device, precision and threads of `nnpmm.load_model`.
+
+    Raises:
+        NnpmmError: the model cannot be loaded, or is none of ANI.
+    """
+    model = load_model(name, **choices)
+    if not isinstance(model, AniModel):
+        raise ModelError(f"found the model {name!r}, allowed: an ANI model, such as ANI-2x")
+    return model
 
 
 def test_ligand() -> list[Molecule]:
@@ -64,9 +92,9 @@ def test_ligand() -> list[Molecule]:
 
 def molecule_rows(name: str, molecule: Molecule, rounds: int) -> list[dict]:
     """Return errors and times of every backend for one molecule."""
-    models = [load_ani(name, backend=key) for key, b in BACKENDS.items() if b.missing() is None]
-    reference = load_ani(name, backend="reference", device="cpu", precision="double")
-    torchani = load_ani(name, backend="torchani", threads=os.cpu_count())
+    models = [ani_model(name, backend=key) for key, b in BACKENDS.items() if b.missing() is None]
+    reference = ani_model(name, backend="reference", device="cpu", precision="double")
+    torchani = ani_model(name, backend="torchani", threads=os.cpu_count())
     rows = measure_networks(
         *(molecule, models, reference),
         rounds=rounds,
@@ -89,7 +117,7 @@ def molecule_rows(name: str, molecule: Molecule, rounds: int) -> list[dict]:
 
 def batch_row(name: str, molecule: Molecule, rounds: int) -> dict:
     """Return the time per geometry in a batch and in single calls, both with the cpu backend."""
-    evaluator = load_model(name, backend="cpu").bind(molecule.numbers)
+    evaluator = ani_model(name, backend="cpu").bind(molecule.numbers)
     noise = np.random.default_rng(1).normal(scale=0.002, size=(BATCH, *molecule.positions.shape))
     geometries = molecule.positions + noise
 
@@ -114,12 +142,12 @@ def batch_row(name: str, molecule: Molecule, rounds: int) -> dict:
 def box_row(name: str, n_molecules: int) -> dict:
     """Return the time for a periodic box of water and its errors from the float64 reference."""
     numbers, positions, box = water_box(n_molecules)
-    evaluator = load_model(name, backend="cpu").bind(numbers)
+    evaluator = ani_model(name, backend="cpu").bind(numbers)
     timing = time_in_turn({"": partial(evaluator, positions, box)}, rounds=5)[""]
     row = {"atoms": len(numbers), "ms": timing.median, "us_per_atom": 1000 * timing.median}
     row["us_per_atom"] /= len(numbers)
     if n_molecules <= 1000:  # the memory of the reference grows with the square
-        reference = load_model(name, backend="reference", precision="double").bind(numbers)
+        reference = ani_model(name, backend="reference", precision="double").bind(numbers)
         expected, found = reference.evaluate(positions, box), evaluator.evaluate(positions, box)
         row["energy_error_per_atom"] = abs(found.energy - expected.energy) / len(numbers)
         row["force_error"] = float(np.abs(found.forces - expected.forces).max())
@@ -131,7 +159,7 @@ def memory_row(name: str, molecule: Molecule) -> dict:
     """Return the memory of a model with one evaluator, before and after many evaluations."""
     process = psutil.Process()
     without = process.memory_info().rss / 2**20
-    evaluator = load_model(name, backend="cpu").bind(molecule.numbers)
+    evaluator = ani_model(name, backend="cpu").bind(molecule.numbers)
     evaluator(molecule.positions)
     before = process.memory_info().rss / 2**20
     for _ in range(EVALUATIONS):
@@ -158,8 +186,9 @@ def water_box(n_molecules: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.tile([8, 1, 1], n_molecules), np.concatenate(positions), 0.3105 * side * np.eye(3)
 
 
-def draw(rows: list[dict], name: str) -> None:
+def draw(results: dict[str, Any], name: str) -> None:
     """Draw bars of the milliseconds by molecule and backend."""
+    rows = results["molecules"]
     molecules = list(dict.fromkeys((row["molecule"], row["atoms"]) for row in rows))
     backends = list(dict.fromkeys(row["backend"] for row in rows))
     figure, (axes,) = style.create_panels(width=8, height=4)
@@ -180,7 +209,9 @@ def draw(rows: list[dict], name: str) -> None:
     )
     axes.set_yscale("log")  # peers are up to a hundred times slower
     axes.yaxis.set_major_formatter("{x:g}")
-    style.dress(axes, ylabel="energy and forces / ms", title="ANI-2x, eight networks, on the CPU")
+    networks = "1 network" if results["networks"] == 1 else f"{results['networks']} networks"
+    title = f"{results['model']}, {networks}, on the CPU"
+    style.dress(axes, ylabel="energy and forces / ms", title=title)
     style.legend(axes, ncols=len(backends), loc="lower center", bbox_to_anchor=(0.5, 1.08))
     save_image(figure, f"{name}_cost")
 

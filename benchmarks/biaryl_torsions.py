@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from common import IMAGES, data_folder, write_results
+from common import data_folder, save_image, write_results
 from rdkit import Chem
 
 import nnpmm
@@ -187,7 +187,7 @@ def plot(molecules: list[dict[str, Any]]) -> None:
     panels[-1].axis("off")
     panels[-1].texts[0].set_visible(False)
     panels[-1].legend(handles, labels, loc="center", frameon=False, fontsize=style.TEXT)
-    figure.savefig(IMAGES / "biaryl-torsions.png")
+    save_image(figure, "biaryl-torsions")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from nnpmm.freeenergy.binding import BindingResult, BindingSettings, run_binding
 from nnpmm.freeenergy.binding.ladders import leg_states
 from nnpmm.freeenergy.binding.parts import in_new_water
 from nnpmm.freeenergy.binding.result import leg_name
-from nnpmm.freeenergy.legs import in_both_units, leg_directory, solve_leg
+from nnpmm.freeenergy.legs import Report, in_both_units, leg_directory, solve_leg
 from nnpmm.structures import load_system, select_atoms
 from nnpmm.structures.inputs import AmberSystem
 
@@ -101,7 +101,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> None:
     settings = settings_of(folder, arguments)
     calculation = folder / "calculation"
 
-    def announce(what: str, repeat: int, repeats: int):
+    def announce(what: str, repeat: int, repeats: int) -> Report:
         print(f"{what}, repeat {repeat} of {repeats}", flush=True)
         save(arguments.name, settings, calculation, None)
         return lambda *_: None

@@ -13,7 +13,7 @@ Usage: python benchmarks/electrostatic.py steps|truncation [--emle FILE]
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,9 @@ def frames_of(box: MMSystem, count: int) -> list[np.ndarray]:
     return frames
 
 
-def exact_interaction(box: np.ndarray, n_particles: int):
+def exact_interaction(
+    box: np.ndarray, n_particles: int
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[float, np.ndarray]]:
     """Return a function for energy and forces between two sets of charges, by PME."""
     system, force = openmm.System(), openmm.NonbondedForce()
     for _ in range(n_particles):
@@ -181,14 +183,18 @@ def exact_interaction(box: np.ndarray, n_particles: int):
         state = context.getState(energy=True, forces=True)
         return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
 
-    def both(positions, first, second):
+    def both(
+        positions: np.ndarray, first: np.ndarray, second: np.ndarray
+    ) -> tuple[float, np.ndarray]:
         whole, a, b = (one(positions, q) for q in (first + second, first, second))
         return whole[0] - a[0] - b[0], whole[1] - a[1] - b[1]
 
     return both
 
 
-def coupled(box: MMSystem, region: np.ndarray, charges: np.ndarray, cutoff: float):
+def coupled(
+    box: MMSystem, region: np.ndarray, charges: np.ndarray, cutoff: float
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
     """Return a function for the energy and forces that the library's embedding adds."""
     model = nnpmm.models.FunctionModel(lambda x, *_: (0.0, np.zeros_like(x)), "nothing")
     system = create_hybrid_system(
@@ -208,7 +214,14 @@ def coupled(box: MMSystem, region: np.ndarray, charges: np.ndarray, cutoff: floa
     return compute
 
 
-def switched(region, environment, shifts, charges, box, cutoff):
+def switched(
+    region: np.ndarray,
+    environment: np.ndarray,
+    shifts: np.ndarray,
+    charges: np.ndarray,
+    box: np.ndarray,
+    cutoff: float,
+) -> float:
     """Return the energy of 1/r switched off over the last SWITCH nm."""
     vectors = nearest_image(region[:, None] - environment, box)
     distances = np.linalg.norm(vectors, axis=2)

@@ -30,7 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnpmm.benchmarking import Molecule, sample_molecules, write_record
 from nnpmm.models.aimnet import AimnetParameters, load_parameters, save_parameters
-from nnpmm.models.aimnet.backends import missing
+from nnpmm.models.aimnet.backends import BACKENDS
 from nnpmm.models.aimnet.cuda.engine import Engine
 from nnpmm.models.aimnet.cuda.kernel import CudaKernel
 from nnpmm.models.aimnet.family import load_aimnet
@@ -107,7 +107,7 @@ def molecule_row(parameters: AimnetParameters, molecule: Molecule, rounds: int) 
         kernel._engine._on_device._work()
     row["operations"] = counted.count
     if not on_gpu:
-        return row | {"result": NOT_MEASURED, "reason": missing("cuda")}
+        return row | {"result": NOT_MEASURED, "reason": BACKENDS["cuda"].missing()}
     row["mib"] = (torch.cuda.memory_allocated() - before) / 2**20
     positions = torch.tensor(molecule.positions, device="cuda")
     row["us_from_host"] = wall_us(partial(kernel.evaluate, molecule.positions), rounds)

@@ -31,15 +31,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from ani import water_box
+from ani import ani_model, water_box
 from common import commit, write_results
 
 from nnpmm.benchmarking import LIGANDS, Molecule, sample_molecules, write_record
-from nnpmm.models.ani import AniModel, AniParameters, load_parameters, save_parameters
-from nnpmm.models.ani.backends import usable_backends
-from nnpmm.models.ani.family import load_ani
+from nnpmm.core.errors import NnpmmError
+from nnpmm.models.ani import BACKENDS, AniModel, AniParameters, load_parameters, save_parameters
 from nnpmm.models.ani.reference import ReferenceKernel
 from nnpmm.models.ani.triton import missing
+from nnpmm.models.backends import usable_backends
 
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # of a ligand, kJ/mol and kJ/mol/nm
 WATERS = 1000  # in the box that the reference evaluates
@@ -60,7 +60,7 @@ class Box(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="ANI-2x")
+    parser.add_argument("--model", default="ANI-2x", help="published name, or a model.json of ANI")
     parser.add_argument("--elements", nargs="+", help="restrict the weights to these")
     parser.add_argument("--write-inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--inputs", type=Path, metavar="FOLDER")
@@ -71,10 +71,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     parser.add_argument("--rounds", type=int, default=300)
     arguments = parser.parse_args()
-    if arguments.write_inputs:
-        write_inputs(arguments.model, arguments.elements, arguments.write_inputs)
-        return
-    parameters, molecules, small = read_inputs(arguments.model, arguments.inputs)
+    try:
+        if arguments.write_inputs:
+            write_inputs(arguments.model, arguments.elements, arguments.write_inputs)
+            return
+        parameters, molecules, small = read_inputs(arguments.model, arguments.inputs)
+    except NnpmmError as error:
+        parser.exit(2, f"error: {error}\n")
     results = {
         "model": parameters.name,
         "members": len(parameters.members),
@@ -95,7 +98,7 @@ def main() -> None:
 
 def write_inputs(model: str, elements: list[str] | None, folder: Path) -> None:
     """Write weights.safetensors and a geometry file for each ligand."""
-    parameters = load_ani(model, backend="reference").parameters
+    parameters = ani_model(model, backend="reference").parameters
     molecules = sample_molecules()
     present = {symbol for molecule in molecules for symbol in molecule.symbols}
     cut = parameters.restricted_to(elements or present)
@@ -111,7 +114,7 @@ def read_inputs(
 ) -> tuple[AniParameters, list[Molecule], Box | None]:
     """Return parameters, ligands and the evaluated box, from a folder or the installed sources."""
     if folder is None:
-        return load_ani(model, backend="reference").parameters, sample_molecules(), None
+        return ani_model(model, backend="reference").parameters, sample_molecules(), None
     molecules = []
     for name in LIGANDS:
         with np.load(folder / f"{name}.npz") as file:
@@ -205,7 +208,7 @@ def backends_us(
 ) -> dict[str, float | str]:
     """Return the median microseconds of energy and forces with each backend on the GPU."""
     found: dict[str, float | str] = {}
-    for name in usable_backends("cuda", "single"):
+    for name in usable_backends(BACKENDS, "cuda", "single"):
         try:
             evaluator = AniModel(parameters, backend=name, device="cuda").bind(molecule.numbers)
             evaluator(molecule.positions)

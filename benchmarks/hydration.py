@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import IMAGES, RESULTS, ROOT, data_folder, write_results, write_section
+from common import RESULTS, ROOT, data_folder, save_image, write_results, write_section
 
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import NnpmmError
@@ -212,7 +212,7 @@ def draw(found: dict[str, Any], reference: dict[str, Any]) -> None:
         xlabel="experiment / (kcal/mol)",
         ylabel="calculated / (kcal/mol)",
     )
-    figure.savefig(IMAGES / "hydration.png")
+    save_image(figure, "hydration")
 
 
 def main() -> None:

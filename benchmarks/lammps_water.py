@@ -33,6 +33,7 @@ from nnpmm.engines.lammps import (
     system_from_topology,
 )
 from nnpmm.engines.lammps.system import WholeSystem
+from nnpmm.models import Potential
 from nnpmm.models.local import find_neighbourhoods, forces_on_atoms, local_potential, virial
 
 NAME = "lammps_water"
@@ -60,7 +61,7 @@ def water(n_molecules: int) -> WholeSystem:
     return system_from_topology(modeller.topology, modeller.positions)
 
 
-def model(members: list[int] | None = None, precision: str = "single"):
+def model(members: list[int] | None = None, precision: str = "single") -> Potential:
     """Return ANI-2x with the backend cpu on one thread."""
     return load_model("ANI-2x", members=members, precision=precision, backend="cpu", threads=1)
 

@@ -19,7 +19,8 @@ from typing import Literal
 import numpy as np
 import openmm
 from common import mean_with_error, write_results
-from openmm import unit
+from numpy.typing import NDArray
+from openmm import app, unit
 
 import nnpmm
 from nnpmm.core.constants import GAS_CONSTANT
@@ -66,7 +67,15 @@ def main() -> None:
     print(write_results("long_steps", {"length_ps": arguments.ps, "runs": rows}))
 
 
-def run(system, topology, region, positions, box, dt_fs: float, length_ps: float) -> dict:
+def run(
+    system: openmm.System,
+    topology: app.Topology,
+    region: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    box: NDArray[np.float64],
+    dt_fs: float,
+    length_ps: float,
+) -> dict[str, tuple[float, float]]:
     """Return averages with standard errors over a run after 10 ps of equilibration."""
     system = copy.deepcopy(system)
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, dt_fs / 1000)

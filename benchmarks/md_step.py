@@ -13,7 +13,6 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openmm
@@ -64,7 +63,7 @@ def main() -> None:
 
 def read(
     kind: str, stem: str, constraints: object = app.HBonds
-) -> tuple[app.Topology, openmm.System, Any, Any]:
+) -> tuple[app.Topology, openmm.System, unit.Quantity, unit.Quantity]:
     """Return topology, MM system (PME, 0.9 nm), positions and box of a test system."""
     folder = data_folder()
     settings = {

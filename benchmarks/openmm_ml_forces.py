@@ -15,11 +15,13 @@ Usage: python benchmarks/openmm_ml_forces.py
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 import openmm
 from common import write_results
 from md_step import SYSTEMS, openmm_ml, read
+from openmm import unit
 from openmmml import MLPotential
 
 import nnpmm
@@ -48,7 +50,14 @@ def main() -> None:
     print(write_results("openmm_ml_forces", {"system": "toluene in water", "rows": rows}))
 
 
-def check(name: str, system: openmm.System, region: np.ndarray, positions, box, step: float):
+def check(
+    name: str,
+    system: openmm.System,
+    region: np.ndarray,
+    positions: unit.Quantity,
+    box: unit.Quantity,
+    step: float,
+) -> dict[str, Any]:
     """Return the row that compares forces with differences of the energy, for the region."""
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)

@@ -9,6 +9,7 @@ Run: python benchmarks/permeation_antifreeze.py data/permeation-monomers
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,14 @@ from nnpmm.plots import style
 OUTLIER, NEIGHBOURS = "P4", ("P3", "P5")
 
 
-def mean_energies(folder):
+def mean_energies(folder: Path) -> dict[str, float]:
     """Return the mean energy of each bead with water, kJ/mol."""
     found = load_features(folder)
     columns = found.features[:, :, FEATURE_NAMES.index("lj-mol-wat")].mean(axis=1)
     return dict(zip(found.solutes, columns.tolist(), strict=True))
 
 
-def free_energies(folder, like):
+def free_energies(folder: Path, like: str) -> dict[str, tuple[float, float]]:
     """Return the free energy of each bead in water relative to one bead, and its error, kJ/mol."""
     temperature = read_settings(folder).protocol.temperature
     found = relative_free_energies(read_samples(folder, WATER, like), [], temperature)
@@ -38,7 +39,7 @@ def free_energies(folder, like):
     return {bead: (float(g), float(s)) for bead, (g, s) in zip(found.solutes, rows, strict=True)}
 
 
-def draw(energies, free):
+def draw(energies: Mapping[str, float], free: Mapping[str, tuple[float, float]]) -> None:
     """Draw one point per bead; beads with the same free energy share a label."""
     figure, (axes,) = style.create_panels(width=5.5, height=4.2)
     levels: dict[float, list[str]] = {}
@@ -61,7 +62,7 @@ def draw(energies, free):
     save_image(figure, "permeation_antifreeze")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder

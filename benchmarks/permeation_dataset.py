@@ -8,39 +8,49 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import save_image, write_results
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from nnpmm.permeation.dataset.folder import load_features, read_settings
+from nnpmm.permeation.dataset.folder import (
+    DatasetSettings,
+    FeatureSet,
+    load_features,
+    read_settings,
+)
 from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.labels.store import read_labels
 from nnpmm.permeation.runs.status import dataset_status
 from nnpmm.plots import style
 
+Labels = dict[str, tuple[float, float]]  # dG and its error by solute, kcal/mol
 
-def labels_by_lipid(folder):
+
+def labels_by_lipid(folder: Path) -> dict[str, Labels]:
     """Return the labels of every lipid that has a table."""
     tables = [path.stem for path in sorted((folder / "labels").glob("*.csv"))]
     return {lipid: read_labels(folder, lipid) for lipid in tables}
 
 
-def direct_cost(folder):
+def direct_cost(folder: Path) -> dict[str, float]:
     """Return the number and core hours of the direct calculations."""
     records = [json.loads(path.read_text()) for path in (folder / "labels").glob("*/*/*.json")]
     hours = sum(r["seconds"] * r["threads"] for r in records) / 3600.0
     return {"calculations": len(records), "core_hours": hours}
 
 
-def spread(values):
+def spread(values: NDArray[np.float64]) -> list[float]:
     """Return the lowest, median and highest value."""
     return [float(values.min()), float(np.median(values)), float(values.max())]
 
 
-def draw_labels(labels):
+def draw_labels(labels: Mapping[str, Labels]) -> Path:
     """Draw box plots of dG and of the errors of the labels."""
     figure, (values, errors) = style.create_panels(1, 2, width=9.5, height=3.4)
     columns = [np.array(list(table.values())).T for table in labels.values()]
@@ -53,7 +63,9 @@ def draw_labels(labels):
     return save_image(figure, "permeation_labels_by_lipid")
 
 
-def draw_traces(features, settings, chosen, lipid):
+def draw_traces(
+    features: FeatureSet, settings: DatasetSettings, chosen: Sequence[str], lipid: str
+) -> Path:
     """Draw the eight features of a polar and an apolar solute in one lipid."""
     figure, panels = style.create_panels(2, 4, width=11.0, height=5.0)
     time = settings.protocol.frame_interval / 1000.0 * np.arange(1, settings.protocol.n_frames + 1)
@@ -69,7 +81,7 @@ def draw_traces(features, settings, chosen, lipid):
     return save_image(figure, "permeation_traces")
 
 
-def describe(folder):
+def describe(folder: Path) -> dict[str, Any]:
     """Print and return the runs, labels and cost of a data set."""
     places, _ = dataset_status(folder)
     table = Table("place", "done", "failed", "retried", "ns", "core hours", title=folder.name)
@@ -92,7 +104,7 @@ def describe(folder):
     return {"runs": runs, "labels": summary, "direct": direct}
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--polar", default="P4-P5")

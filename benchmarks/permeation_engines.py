@@ -8,23 +8,29 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from common import write_results
-from permeation_lipids import mean_and_error, measure
+from permeation_lipids import Estimate, mean_and_error, measure
 from rich.console import Console
 from rich.table import Table
 
-from nnpmm.permeation.martini import parse_solute
+from nnpmm.permeation.martini import Configuration, MartiniSystem, parse_solute
 from nnpmm.permeation.martini.builder import insert_solute
 from nnpmm.permeation.martini.engine_choice import create_engine
-from nnpmm.permeation.martini.engines import Restraint, Stage
+from nnpmm.permeation.martini.engines import Engine, Restraint, Stage
 from nnpmm.permeation.martini.tables import LIPID_TAILS
-from nnpmm.permeation.runs.protocol import preset
+from nnpmm.permeation.runs.protocol import ProtocolSettings, preset
 from nnpmm.permeation.runs.simulations import equilibrated_bilayer
 
 
-def compare_energies(options, engines, settings, work):
+def compare_energies(
+    options: argparse.Namespace,
+    engines: Mapping[str, Engine],
+    settings: ProtocolSettings,
+    work: Path,
+) -> dict[str, float]:
     """Return the largest relative difference of an energy term, for a solute in each lipid."""
     rows = {}
     for name in LIPID_TAILS if options.all_lipids else (options.lipid,):
@@ -38,7 +44,12 @@ def compare_energies(options, engines, settings, work):
     return rows
 
 
-def run_dynamics(engine, options, settings, bilayer, work):
+def run_dynamics(
+    engine: Engine,
+    options: argparse.Namespace,
+    bilayer: tuple[MartiniSystem, Configuration],
+    work: Path,
+) -> tuple[dict[str, Estimate], float]:
     """Return averages of a bilayer with a solute restrained at its midplane, and the speed."""
     lipids, positions = bilayer
     system, start = insert_solute(lipids, positions, parse_solute(options.solute))
@@ -55,6 +66,7 @@ def run_dynamics(engine, options, settings, bilayer, work):
     result = engine.run(system, relaxed, stage, work)
     speed = options.length / (time.monotonic() - begin) * 86400.0
     skipped = 0.1 * stage.length
+    assert result.trajectory is not None  # the stage saves frames
     area, distance = measure(system, result.trajectory, skipped)
     kept = result.observables["time"] > skipped
     temperature = mean_and_error(result.observables["temperature"][kept])
@@ -68,7 +80,7 @@ def run_dynamics(engine, options, settings, bilayer, work):
     }, speed
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--length", type=float, default=20.0, help="ns for each engine")
     parser.add_argument("--lipid", default="DOPC")
@@ -90,7 +102,7 @@ def main():
         lipids = {options.lipid: settings.lipids_per_leaflet}
         bilayer = equilibrated_bilayer(lipids, settings, engines["gromacs"], work)
         runs = {
-            name: run_dynamics(engine, options, settings, bilayer, work / name)
+            name: run_dynamics(engine, options, bilayer, work / name)
             for name, engine in engines.items()
         }
     averages = {name: run[0] for name, run in runs.items()}

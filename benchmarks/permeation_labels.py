@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import data_folder, save_image, write_results
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
@@ -24,8 +27,12 @@ from nnpmm.permeation.labels.direct import read_umbrella
 from nnpmm.permeation.labels.store import read_label_record, read_labels
 from nnpmm.plots import style
 
+Labels = dict[str, tuple[float, float]]  # dG and its error by solute, kcal/mol
+# The results of a lipid, its labels, and the values of octanol if they are known.
+Comparison = tuple[dict[str, Any], Labels, NDArray[np.float64] | None]
 
-def octanol(solutes):
+
+def octanol(solutes: Iterable[str]) -> NDArray[np.float64] | None:
     """Return free energies from water to octanol as sums over beads, kcal/mol, if known."""
     path = data_folder() / "martini2" / "martini2_octanol_water_dG_kJmol.csv"
     if not path.exists():
@@ -35,7 +42,7 @@ def octanol(solutes):
     return np.array([sum(beads[b] for b in name.split("-")) for name in solutes]) / KJ_PER_KCAL
 
 
-def compare(folder, lipid):
+def compare(folder: Path, lipid: str) -> Comparison:
     """Return results, labels and octanol values of one lipid, comparing all methods."""
     labels = read_labels(folder, lipid)
     record = read_label_record(folder, lipid, next(iter(labels)))
@@ -73,7 +80,7 @@ def compare(folder, lipid):
     return results, labels, transfer
 
 
-def print_table(lipid, results):
+def print_table(lipid: str, results: Mapping[str, Any]) -> None:
     """Print the comparison of one lipid."""
     table = Table("solute", "method", "direct", "linear", "sigmas", title=f"{lipid}, kcal/mol")
     for method in ("decoupling", "umbrella"):
@@ -87,7 +94,7 @@ def print_table(lipid, results):
     print(json.dumps(rest, indent=1))
 
 
-def draw(folder, found):
+def draw(folder: Path, found: Mapping[str, Comparison]) -> Path:
     """Draw one row per lipid: agreement, octanol, profiles."""
     figure, panels = style.create_panels(len(found), 3, width=11.0, height=3.6 * len(found))
     for number, (lipid, (results, labels, transfer)) in enumerate(found.items()):
@@ -135,7 +142,7 @@ def draw(folder, found):
     return save_image(figure, "permeation_labels")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--lipids", default="DOPC")

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from common import write_results
+from numpy.typing import ArrayLike
 from rich.console import Console
 from rich.table import Table
 
+from nnpmm.permeation.martini import MartiniSystem
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Stage, read_frames
 from nnpmm.permeation.martini.geometry import periodic_center
@@ -25,15 +27,17 @@ from nnpmm.permeation.runs.simulations import equilibrated_bilayer, run_stages
 #: 2011, 1808, 2761 (DLPC, POPC 30 C; DPPC 50 C); Kucerka et al., Biophys. J. 2008, 95, 2356 (DOPC).
 EXPERIMENT = {"DLPC": 0.608, "POPC": 0.643, "DPPC": 0.631, "DOPC": 0.674}
 BLOCKS = 5
+Estimate = tuple[float, float]  # a mean, and its standard error
 
 
-def mean_and_error(values):
+def mean_and_error(values: ArrayLike) -> Estimate:
     """Return the mean, and its standard error from blocks."""
-    blocks = [block.mean() for block in np.array_split(np.asarray(values), BLOCKS)]
-    return float(np.mean(values)), float(np.std(blocks, ddof=1) / np.sqrt(BLOCKS))
+    series = np.asarray(values, dtype=np.float64)
+    blocks = [block.mean() for block in np.array_split(series, BLOCKS)]
+    return float(series.mean()), float(np.std(blocks, ddof=1) / np.sqrt(BLOCKS))
 
 
-def measure(system, trajectory, start_ps):
+def measure(system: MartiniSystem, trajectory: Path, start_ps: float) -> tuple[Estimate, Estimate]:
     """Return area per lipid, nm^2, and distance between the leaflets' phosphates, nm."""
     phosphates = np.array([n for n, bead in enumerate(system.beads) if bead.name == "PO4"])
     lipids = system.select("lipid")
@@ -49,7 +53,7 @@ def measure(system, trajectory, start_ps):
     return mean_and_error(areas), mean_and_error(distances)
 
 
-def run_lipid(name, options):
+def run_lipid(name: str, options: argparse.Namespace) -> tuple[Estimate, Estimate]:
     """Relax and run one bilayer; return its area per lipid and thickness."""
     settings = preset(
         "short",
@@ -72,10 +76,11 @@ def run_lipid(name, options):
         )
         result = run_stages(system, start, [stage], engine, work)
         skipped = 0.0 if options.temperature == settings.temperature else 2000.0
+        assert result.trajectory is not None  # the stage saves frames
         return measure(system, result.trajectory, skipped)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lipids", default=",".join(LIPID_TAILS))
     parser.add_argument("--length", type=float, default=20.0, help="ns for each lipid")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 from common import ROOT
 
+from nnpmm.permeation.networks.model_card import PermeationCard
 from nnpmm.permeation.networks.regressor import load_default_regressor
 
 #: The line below the head of the table of metrics.
@@ -17,7 +19,7 @@ RULE = "| --- " * 7 + "|"
 PAGE = ROOT / "docs" / "permeation-model.md"
 
 
-def facts(card):
+def facts(card: PermeationCard) -> dict[str, str]:
     """Return the facts about the data by the first cell of their row."""
     parts = {"train": "training", "validation": "validation", "test": "test"}
     samples = {part: getattr(card.data, part) for part in parts}
@@ -32,7 +34,7 @@ def facts(card):
     }
 
 
-def metrics_rows(card):
+def metrics_rows(card: PermeationCard) -> Iterator[str]:
     """Yield the rows of the table of metrics."""
     for part, m in card.metrics.items():
         numbers = (m.mae, m.rmse, m.largest, m.r2, m.spearman)
@@ -40,7 +42,7 @@ def metrics_rows(card):
         yield f"| {part} | {m.samples} | {' | '.join(cells)} |"
 
 
-def main():
+def main() -> None:
     """Replace the tables in the page."""
     card = load_default_regressor().card
     text = PAGE.read_text()

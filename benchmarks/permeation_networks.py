@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,13 +25,14 @@ from rich.table import Table
 
 from nnpmm.cli.progress import count_bar
 from nnpmm.core.files import write_atomically
-from nnpmm.learning import MODEL_FILE
+from nnpmm.learning import MODEL_FILE, NetworkSettings, TrainingSettings
+from nnpmm.learning.metrics import Report
 from nnpmm.permeation.dataset.folder import read_settings
-from nnpmm.permeation.dataset.training_data import load_training_data
+from nnpmm.permeation.dataset.training_data import TrainingData, load_training_data
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 from nnpmm.permeation.networks.ablations import without_bead_normalisation
-from nnpmm.permeation.networks.evaluation import evaluate, frames_study
+from nnpmm.permeation.networks.evaluation import Evaluation, evaluate, frames_study
 from nnpmm.permeation.networks.figures import (
     attention_figure,
     errors_figure,
@@ -45,6 +48,9 @@ from nnpmm.permeation.networks.training import train
 KINDS = ("dnn", "response", "model-la", "model-l")
 PARTS = {"test": 2, "trimers": 3, "monomers": 1}  # and the number of beads of their solutes
 SCORES = ("mae", "rmse", "largest", "r2", "pearson", "spearman")
+Changes = tuple[tuple[str, object], ...]  # names and values of settings
+# Mean and spread of each score of each part.
+Summary = dict[str, dict[str, dict[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -52,27 +58,27 @@ class Variant:
     """A network with changed settings, training or data."""
 
     kind: str
-    network: tuple = ()
-    training: tuple = ()
+    network: Changes = ()
+    training: Changes = ()
     per_molecule: bool = False
 
-    def settings(self, split, seed):
+    def settings(self, split: str, seed: int) -> tuple[NetworkSettings, TrainingSettings]:
         """Return the settings of network and training."""
         network, training = recipe(self.kind)
         changes = {**dict(self.training), "split": split, "seed": seed}
         return network.model_copy(update=dict(self.network)), training.model_copy(update=changes)
 
-    def samples(self, data):
+    def samples(self, data: TrainingData) -> TrainingData:
         """Return the samples for training and testing."""
         return without_bead_normalisation(data) if self.per_molecule else data
 
 
-def without(name):
+def without(name: str) -> Changes:
     """Return the setting of a network without one feature."""
     return (("features", tuple(other for other in FEATURE_NAMES if other != name)),)
 
 
-def variants():
+def variants() -> dict[str, Variant]:
     """Return all networks of the study by name; ablations use those that train quickly."""
     found = {kind: Variant(kind) for kind in KINDS}
     total, every = (("extensive", False),), (("features", FEATURE_NAMES),)
@@ -87,20 +93,20 @@ def variants():
     return found
 
 
-def splits(data):
+def splits(data: TrainingData) -> list[str]:
     """Return the random split, and those that leave out solutes, each lipid, or kinds of beads."""
     lipids = sorted(set(data.lipids))
     by_lipid = [f"lipid:{name}" for name in lipids] if len(lipids) > 1 else []
     return ["random", "solute", *by_lipid, "beads:C1", "beads:P5"]
 
 
-def run_folder(work, data, name, split, seed):
+def run_folder(work: Path, data: TrainingData, name: str, split: str, seed: int) -> Path:
     """Return the folder of a training."""
     plain = "".join(c if c.isalnum() or c in "-." else "_" for c in f"{name}-{split}-{seed}")
     return work / data.digest()[:12] / plain
 
 
-def train_once(variant, data, split, seed, folder):
+def train_once(variant: Variant, data: TrainingData, split: str, seed: int, folder: Path) -> None:
     """Train a network unless it is finished already."""
     if (folder / MODEL_FILE).exists():
         return
@@ -113,13 +119,13 @@ def train_once(variant, data, split, seed, folder):
     save_regressor(result.model, folder)  # last, because it marks the training as finished
 
 
-def scores(report):
+def scores(report: Report) -> dict[str, float | None]:
     """Return metrics and calibration of a report in one flat record."""
     errors = report.calibration.model_dump().items()
     return report.metrics.model_dump() | {f"errors_{name}": value for name, value in errors}
 
 
-def bias_by_bead(found):
+def bias_by_bead(found: Evaluation) -> dict[str, float]:
     """Return the mean of prediction minus label over the dimers with each bead, kcal/mol."""
     differences = found.predicted - found.data.labels
     solutes = [solute.split("-") for solute in found.data.solutes]
@@ -131,12 +137,18 @@ def bias_by_bead(found):
     }
 
 
-def measure(variant, folder, data, others, split):
+def measure(
+    variant: Variant,
+    folder: Path,
+    data: TrainingData,
+    others: Mapping[str, TrainingData],
+    split: str,
+) -> dict[str, Any]:
     """Return the scores of one trained network; ``others`` are solutes of other lengths."""
     model = load_regressor(folder)
     everything = evaluate(model, variant.samples(data))
     found = everything.by_part()
-    record = {part: scores(of_part.report()) for part, of_part in found.items()}
+    record: dict[str, Any] = {part: scores(p.report()) for part, p in found.items()}
     record["bias_by_bead"] = bias_by_bead(everything)
     record["cpu_seconds"] = json.loads((folder / "training.json").read_text())["cpu_seconds"]
     if split == "random":
@@ -149,7 +161,7 @@ def measure(variant, folder, data, others, split):
     return record
 
 
-def summary(records):
+def summary(records: Sequence[dict[str, Any]]) -> Summary:
     """Return mean and spread (standard deviation) of every score over the seeds."""
     found = {}
     for part in ("train", "validation", *PARTS):
@@ -159,14 +171,17 @@ def summary(records):
             for score in (of_part[0] if of_part else ())
         }
         found[part] = {
-            score: {"mean": np.mean(row), "spread": np.std(row, ddof=min(1, len(row) - 1))}
+            score: {
+                "mean": float(np.mean(row)),
+                "spread": float(np.std(row, ddof=min(1, len(row) - 1))),
+            }
             for score, row in rows.items()
             if row
         }
     return {part: table for part, table in found.items() if table}
 
 
-def print_table(title, part, summaries):
+def print_table(title: str, part: str, summaries: Mapping[str, tuple[int, Summary]]) -> None:
     """Print one row per network, with published figures below."""
     table = Table(title=f"{title}: {part}; mean ± spread over the seeds")
     table.add_column("network", no_wrap=True)
@@ -189,7 +204,7 @@ def print_table(title, part, summaries):
     Console(width=190).print(table)
 
 
-def print_biases(found):
+def print_biases(found: Mapping[str, dict[str, Any]]) -> None:
     """Print one row per network: differences by bead, mean over the seeds."""
     table = Table(title="mean difference of the dimers with a bead, kcal/mol")
     for name in ("network", *NEUTRAL_BEADS):
@@ -201,7 +216,9 @@ def print_biases(found):
     Console(width=190).print(table)
 
 
-def draw(work, data, others, interval, seed):
+def draw(
+    work: Path, data: TrainingData, others: Mapping[str, TrainingData], interval: float, seed: int
+) -> None:
     """Draw the best network and the best published one, trained with one seed."""
     pictures = {}
     for kind in ("response", "model-la"):
@@ -222,7 +239,7 @@ def draw(work, data, others, interval, seed):
         save_image(figure, f"permeation_networks_{name}")
 
 
-def draw_lengths(results, interval):
+def draw_lengths(results: Mapping[str, dict[str, Any]], interval: float) -> None:
     """Draw the test error by length of the trajectories, mean over the seeds."""
     curves = {}
     for kind in KINDS:
@@ -233,9 +250,14 @@ def draw_lengths(results, interval):
         save_image(frames_figure(curves, interval), "permeation_networks_frames")
 
 
-def study(options, data, others, split):
+def study(
+    options: argparse.Namespace,
+    data: TrainingData,
+    others: Mapping[str, TrainingData],
+    split: str,
+) -> dict[str, dict[str, Any]]:
     """Train and measure the chosen networks on one split."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, variant in chosen_variants(options.only).items():
         if split != "random" and name not in KINDS:
             continue
@@ -259,13 +281,13 @@ def study(options, data, others, split):
     return found
 
 
-def chosen_variants(names):
+def chosen_variants(names: str | None) -> dict[str, Variant]:
     """Return all variants, or those with the given names."""
     known = variants()
     return {n.strip(): known[n.strip()] for n in names.split(";")} if names else known
 
 
-def parse_options():
+def parse_options() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -282,7 +304,7 @@ def parse_options():
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     options = parse_options()
     torch.set_num_threads(1)
     data, _ = load_training_data(options.folder)

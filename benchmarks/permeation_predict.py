@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import ROOT, save_image, write_results
@@ -26,8 +28,14 @@ from nnpmm.permeation.labels.direct import read_anchors, read_umbrella, run_dire
 from nnpmm.permeation.labels.store import read_labels
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings
 from nnpmm.permeation.martini import lipid
+from nnpmm.permeation.networks.model_card import PermeationCard
 from nnpmm.permeation.networks.regressor import load_default_regressor
-from nnpmm.permeation.prediction import molecule_from_smiles, predict_molecules
+from nnpmm.permeation.prediction import (
+    Molecule,
+    Prediction,
+    molecule_from_smiles,
+    predict_molecules,
+)
 from nnpmm.permeation.runs.protocol import ProtocolSettings, changed_settings, parse_changes
 from nnpmm.plots import style
 
@@ -51,7 +59,7 @@ GROUPS = {
 }
 
 
-def choose(card):
+def choose(card: PermeationCard) -> list[Molecule]:
     """Return the first molecule of each group that is new to the model."""
     known = {name.partition("/")[2] for name in (*card.data.train, *card.data.validation)}
     chosen = []
@@ -65,7 +73,9 @@ def choose(card):
     return chosen
 
 
-def reference(graph, data, folder, scratch, changes):
+def reference(
+    graph: str, data: Path, folder: Path, scratch: Path, changes: Sequence[str]
+) -> dict[str, Any]:
     """Return the reference dG with its error, kcal/mol, its method, and the time it took."""
     labels = read_labels(data, LIPID)
     if graph in labels:
@@ -85,14 +95,14 @@ def reference(graph, data, folder, scratch, changes):
     }
 
 
-def beads_in(record):
+def beads_in(record: Mapping[str, Any]) -> int:
     """Return the number of beads of a run, from the molecules in its record."""
     sizes = {"W": 1, "WF": 1, LIPID: len(lipid(LIPID).beads)}
     counts = record["molecules"].items()
     return sum(n * sizes.get(name, len(record["beads"])) for name, n in counts)
 
 
-def prediction_cost(folder, graph):
+def prediction_cost(folder: Path, graph: str) -> dict[str, float]:
     """Return seconds of one thread, and steps times beads, of the two runs of a molecule."""
     seconds, bead_steps = 0.0, 0.0
     for place in (WATER, LIPID):
@@ -105,7 +115,7 @@ def prediction_cost(folder, graph):
     return {"seconds": seconds, "bead_steps": bead_steps}
 
 
-def usual_cost(data):
+def usual_cost(data: Path) -> dict[str, float]:
     """Return the median cost over all molecules of a data set."""
     solutes = [p.stem for p in (data / LIPID).glob("*.safetensors")]
     both = [s for s in solutes if SoluteJob(WATER, s).result(data).exists()]
@@ -113,7 +123,7 @@ def usual_cost(data):
     return {key: float(np.median([cost[key] for cost in costs])) for key in costs[0]}
 
 
-def umbrella_cost(data):
+def umbrella_cost(data: Path) -> dict[str, dict[str, Any]]:
     """Return the cost of the umbrella profiles as run, and extrapolated to the default windows."""
     timestep = read_settings(data).protocol.equilibration_timestep
     costs = {}
@@ -136,12 +146,15 @@ def umbrella_cost(data):
     return costs
 
 
-def compare(found, references, folder):
+def compare(
+    found: Sequence[Prediction], references: Sequence[Mapping[str, Any]], folder: Path
+) -> list[dict[str, Any]]:
     """Return the rows that compare predictions with their references."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for prediction, direct in zip(found, references, strict=True):
         molecule = prediction.molecule
-        row = {
+        assert molecule.mapping is not None  # its beads are from SMILES
+        row: dict[str, Any] = {
             "name": molecule.name,
             "smiles": molecule.mapping.smiles,
             "beads": molecule.graph,
@@ -152,7 +165,7 @@ def compare(found, references, folder):
         }
         if prediction.features is not None:
             row["cost"] = prediction_cost(folder, molecule.graph)
-        if prediction.free_energy is not None:
+        if prediction.free_energy is not None and prediction.model_error is not None:
             row["difference_kcal"] = prediction.free_energy - direct["dg_kcal"]
             row["sigmas"] = row["difference_kcal"] / math.hypot(
                 prediction.model_error, direct["error_kcal"]
@@ -161,14 +174,18 @@ def compare(found, references, folder):
     return rows
 
 
-def written(value):
+def written(value: Mapping[str, Any]) -> str:
     """Return a value and its error as text."""
     if value["dg_kcal"] is None:
         return "-"
     return f"{value['dg_kcal']:.2f} ± {value['error_kcal']:.2f}"
 
 
-def print_results(rows, umbrella, usual):
+def print_results(
+    rows: Sequence[Mapping[str, Any]],
+    umbrella: Mapping[str, Mapping[str, Any]],
+    usual: Mapping[str, float],
+) -> None:
     """Print the table of molecules, and the cost of umbrella sampling."""
     table = Table("molecule", "beads", "predicted", "direct", "difference", "seconds", "range")
     for row in rows:
@@ -183,7 +200,7 @@ def print_results(rows, umbrella, usual):
             print(f"umbrella sampling of {name} {kind} / median prediction: {ratios}")
 
 
-def draw(rows):
+def draw(rows: Sequence[Mapping[str, Any]]) -> Path:
     """Draw predicted against direct values, with error bars of two standard deviations."""
     figure, (axes,) = style.create_panels(width=4.6, height=4.2)
     shown = [row for row in rows if row["predicted"]["dg_kcal"] is not None]
@@ -211,7 +228,7 @@ def draw(rows):
     return save_image(figure, "permeation_predict")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "permeation")
     parser.add_argument("--folder", type=Path, default=Path("permeation-data") / "unseen")

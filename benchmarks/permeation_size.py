@@ -14,6 +14,7 @@ and depend on the undulations that a size allows, so that they may differ.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,13 @@ from rich.table import Table
 
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import load_features, read_settings
-from nnpmm.permeation.features import FEATURES, WATER_FEATURES
+from nnpmm.permeation.features import FEATURES, WATER_FEATURES, Feature
 from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
 
 
-def compare_features(folders, columns):
+def compare_features(
+    folders: Sequence[Path], columns: Sequence[tuple[int, Feature]]
+) -> dict[tuple[str, str], dict[str, float]]:
     """Return large minus small in sigmas, by lipid and solute, over equally many frames."""
     tables = []
     for found in map(load_features, folders):
@@ -45,7 +48,9 @@ def compare_features(folders, columns):
     return dict(sorted(sigmas.items()))
 
 
-def compare_labels(folders, lipid, solutes):
+def compare_labels(
+    folders: Sequence[Path], lipid: str, solutes: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """Return relative free energies at the midplane of both, and their difference, kcal/mol."""
     temperature = read_settings(folders[0]).protocol.temperature
     values, errors = [], []
@@ -62,7 +67,7 @@ def compare_labels(folders, lipid, solutes):
     }
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("small", type=Path)
     parser.add_argument("large", type=Path)

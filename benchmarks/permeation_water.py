@@ -14,16 +14,23 @@ from pathlib import Path
 
 import numpy as np
 from common import write_results
-from permeation_lipids import mean_and_error
+from permeation_lipids import Estimate, mean_and_error
 from rich.console import Console
 from rich.table import Table
 from scipy.spatial import cKDTree
 
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.permeation.labels.decoupling import DecouplingSettings, decouple
-from nnpmm.permeation.martini import MartiniSystem, interaction, parse_solute, water
+from nnpmm.permeation.martini import (
+    Configuration,
+    MartiniSystem,
+    MoleculeType,
+    interaction,
+    parse_solute,
+    water,
+)
 from nnpmm.permeation.martini.builder import build_water_box
-from nnpmm.permeation.martini.engines import Stage, read_frames
+from nnpmm.permeation.martini.engines import Stage, StageResult, read_frames
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.pair_energy import unit_lennard_jones
 from nnpmm.permeation.runs.simulations import run_stages
@@ -34,7 +41,9 @@ EDGE = 3.5  # nm
 INSERTIONS, CORE = 20_000, 0.33
 
 
-def box_of_water(antifreeze, solute=None):
+def box_of_water(
+    antifreeze: bool, solute: MoleculeType | None = None
+) -> tuple[MartiniSystem, Configuration]:
     """Return a cube of water with a tenth of antifreeze, or without."""
     system, start = build_water_box(solute, edge=EDGE)
     if antifreeze:
@@ -44,7 +53,9 @@ def box_of_water(antifreeze, solute=None):
     return MartiniSystem(((water(), beads), *rest)), start
 
 
-def simulate(antifreeze, length, engine, work):
+def simulate(
+    antifreeze: bool, length: float, engine: GromacsEngine, work: Path
+) -> tuple[MartiniSystem, StageResult]:
     """Relax and run water; return the system and the result."""
     system, start = box_of_water(antifreeze)
     common = {"timestep": 0.02, "ensemble": "NPT", "isotropic": True}
@@ -53,7 +64,9 @@ def simulate(antifreeze, length, engine, work):
     return system, run_stages(system, start, [relax, run], engine, work)
 
 
-def insert(bead, system, trajectory, rng):
+def insert(
+    bead: str, system: MartiniSystem, trajectory: Path, rng: np.random.Generator
+) -> Estimate:
     """Return the free energy of inserting a bead into frames of water, and its error, kJ/mol."""
     types, factors = np.array(system.types), []
     for frame in read_frames(trajectory):
@@ -72,7 +85,7 @@ def insert(bead, system, trajectory, rng):
     return -KT * np.log(mean), KT * error / mean
 
 
-def hydrate(bead, antifreeze, engine, work):
+def hydrate(bead: str, antifreeze: bool, engine: GromacsEngine, work: Path) -> Estimate:
     """Return the hydration free energy by decoupling, and its error, kJ/mol."""
     work.mkdir(parents=True)
     system, start = box_of_water(antifreeze, parse_solute(bead))
@@ -81,7 +94,7 @@ def hydrate(bead, antifreeze, engine, work):
     return -found.free_energy, found.error
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--length", type=float, default=2.0, help="ns of each run of water")
     parser.add_argument("--beads", default="C1,P4")
@@ -92,6 +105,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             system, made = simulate(antifreeze, options.length, engine, work)
+            assert made.trajectory is not None  # the last stage saves frames
             density = system.masses.sum() / made.observables["volume"][1:] * 1.66053907
             row = {"density / kg m^-3": mean_and_error(density)}
             for bead in options.beads.split(","):

@@ -24,6 +24,7 @@ import numba
 import numpy as np
 import openmm
 from common import RESULTS, ROOT, data_folder, write_results, write_section
+from numpy.typing import NDArray
 from openmm import unit
 from sampling_alanine import alanine_dipeptide
 
@@ -61,7 +62,9 @@ CENTRES = np.radians([[-83.0, 73.0], [-155.0, 160.0]])  # C7eq, C5
 
 
 @numba.njit
-def langevin(wells, frames, saved, step, seed):
+def langevin(
+    wells: NDArray[np.float64], frames: int, saved: int, step: float, seed: int
+) -> NDArray[np.float64]:
     """Return positions (frames, 2) of one walk."""
     np.random.seed(seed)
     found = np.empty((frames, 2))

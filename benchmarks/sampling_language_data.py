@@ -176,13 +176,14 @@ def model_potentials() -> dict:
 
 
 @numba.njit
-def chain(edges, frames, start, seed):
+def chain(edges: NDArray[np.float64], frames: int, start: int, seed: int) -> States:
     """Return states (frames,) of a Markov chain with cumulative probabilities (k, k)."""
     np.random.seed(seed)
     found = np.empty(frames, dtype=np.int64)
     state = start
     for frame in range(frames):
-        state = min(np.searchsorted(edges[state], np.random.random()), len(edges) - 1)
+        drawn = int(np.searchsorted(edges[state], np.random.random()))
+        state = min(drawn, len(edges) - 1)
         found[frame] = state
     return found
 

@@ -118,7 +118,9 @@ def in_nm(positions: Any) -> np.ndarray:
     return np.asarray(positions)
 
 
-def start(simulation, bias, case: Case, path: Path, seed: int) -> list[tuple[float, ...]]:
+def start(
+    simulation: app.Simulation, bias: WellTempered, case: Case, path: Path, seed: int
+) -> list[tuple[float, ...]]:
     """Set up a run from its file, or relax and warm up a new one; return its Gaussians."""
     if path.exists():
         with np.load(path) as data:
@@ -138,7 +140,7 @@ def start(simulation, bias, case: Case, path: Path, seed: int) -> list[tuple[flo
     return []
 
 
-def save(simulation, rows: list[tuple[float, ...]], path: Path) -> None:
+def save(simulation: app.Simulation, rows: list[tuple[float, ...]], path: Path) -> None:
     """Write the Gaussians, and the state after the last one, to one file."""
     state = simulation.context.getState(positions=True, velocities=True)
     content = io.BytesIO()

@@ -18,6 +18,8 @@ import openmm
 import torch
 from common import write_results
 from md_step import SYSTEMS, read
+from numpy.typing import NDArray
+from openmm import app, unit
 
 import nnpmm
 from nnpmm.benchmarking import measure_steps, step_contexts
@@ -49,7 +51,9 @@ def main() -> None:
     print(write_results(arguments.name, {"model": arguments.model, "rows": rows}))
 
 
-def hybrid_systems(mm_system, topology, region, model_name) -> dict[str, openmm.System]:
+def hybrid_systems(
+    mm_system: openmm.System, topology: app.Topology, region: NDArray[np.int64], model_name: str
+) -> dict[str, openmm.System]:
     """Return the hybrid system with every transport that is available."""
     reference = nnpmm.load_model(model_name, backend="reference")
     fastest = nnpmm.load_model(model_name)
@@ -71,7 +75,9 @@ def hybrid_systems(mm_system, topology, region, model_name) -> dict[str, openmm.
     return systems
 
 
-def compare(systems: dict[str, openmm.System], positions, box) -> dict[str, dict[str, float]]:
+def compare(
+    systems: dict[str, openmm.System], positions: unit.Quantity, box: unit.Quantity
+) -> dict[str, dict[str, float]]:
     """Return the network's energies and the largest differences from the first system."""
     found = {}
     for key, system in systems.items():

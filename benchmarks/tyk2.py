@@ -20,7 +20,7 @@ from rich.table import Table
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import SimulationError
 from nnpmm.freeenergy.estimators import thermal_energy
-from nnpmm.freeenergy.legs import convergence_warning, leg_directory, text_in_kcal
+from nnpmm.freeenergy.legs import Report, convergence_warning, leg_directory, text_in_kcal
 from nnpmm.freeenergy.relative import RelativeSettings, run_network
 from nnpmm.freeenergy.relative.result import measured_values
 from nnpmm.freeenergy.relative.workflow import edge_directory
@@ -121,7 +121,7 @@ def read_settings(arguments: argparse.Namespace) -> RelativeSettings:
     )
 
 
-def announced(edge, ladder, repeat, repeats):
+def announced(edge: tuple[str, str], ladder: str, repeat: int, repeats: int) -> Report:
     """Print the start of a ladder; return a function that reports no progress."""
     print(f"{edge[0]} to {edge[1]}, {ladder}, repeat {repeat} of {repeats}", flush=True)
     return lambda *_: None

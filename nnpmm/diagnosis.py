@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import openmm
 import torch
@@ -17,8 +19,10 @@ from nnpmm.core.platforms import FASTEST_FIRST, loaded_platforms, try_platform
 from nnpmm.core.versions import installed_version
 from nnpmm.models.aimnet import backends as aimnet_backends
 from nnpmm.models.aimnet import weights as aimnet_weights
-from nnpmm.models.ani import BACKENDS, choose_backend
+from nnpmm.models.ani import backends as ani_backends
 from nnpmm.models.ani import weights as ani_weights
+from nnpmm.models.backends import Backend, choose_backend
+from nnpmm.models.devices import choose_device
 from nnpmm.models.registry import families
 from nnpmm.models.threads import thread_count
 
@@ -159,23 +163,23 @@ def _families() -> list[Finding]:
 
 def _backends() -> list[Finding]:
     """Every implementation of ANI and AIMNet2, and the ones that ``backend="auto"`` chooses."""
+    return [
+        *_backends_of("ANI backend", ani_backends.BACKENDS),
+        Finding("ANI backend", "device", True, f"auto takes {choose_device('auto')}"),
+        *_backends_of("AIMNet2 backend", aimnet_backends.BACKENDS),
+    ]
+
+
+def _backends_of(group: str, backends: Mapping[str, Backend[Any]]) -> list[Finding]:
     findings = []
-    fastest, device = choose_backend("auto")
-    for name, backend in BACKENDS.items():
-        remedy = backend.missing()
-        findings.append(_backend("ANI backend", name, fastest, backend.summary, remedy))
-    findings.append(Finding("ANI backend", "device", True, f"auto takes {device}"))
-    fastest, _ = aimnet_backends.choose_backend("auto", "auto", "AIMNet2")
-    for name, summary in aimnet_backends.SUMMARIES.items():
-        remedy = aimnet_backends.missing(name)
-        findings.append(_backend("AIMNet2 backend", name, fastest, summary, remedy))
+    fastest, _ = choose_backend(backends, "auto")
+    for name, backend in backends.items():
+        if (remedy := backend.missing()) is not None:
+            findings.append(Finding(group, name, None, remedy))
+        else:
+            chosen = " (chosen by auto)" if name == fastest else ""
+            findings.append(Finding(group, name, True, backend.summary + chosen))
     return findings
-
-
-def _backend(group: str, name: str, fastest: str, summary: str, remedy: str | None) -> Finding:
-    if remedy is not None:
-        return Finding(group, name, None, remedy)
-    return Finding(group, name, True, f"{summary}{' (chosen by auto)' if name == fastest else ''}")
 
 
 def _weights() -> list[Finding]:

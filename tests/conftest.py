@@ -75,9 +75,10 @@ def load_with(name: str, backend: str, precision: str = "single", **choices):
 def load_aimnet(**choices):
     """Load AIMNet2, or skip the test where weights or a GPU that it needs are not there."""
     from nnpmm import load_model
-    from nnpmm.models.aimnet.backends import missing
+    from nnpmm.models.aimnet.backends import BACKENDS
 
-    if (remedy := missing(choices.get("backend", "auto"))) is not None:
+    backend = BACKENDS.get(choices.get("backend", "auto"))
+    if backend is not None and (remedy := backend.missing()) is not None:
         pytest.skip(f"the backend {choices['backend']} cannot be used: {remedy}")
     aimnet_file()
     return load_model("AIMNet2", **choices)

@@ -176,8 +176,8 @@ def _print_learned(found: LearnedRun) -> None:
         f"best of {len(learned.validation)} epochs: {learned.best}, validation loss "
         f"{learned.validation[learned.best - 1]:.4g}"
     )
-    for meaning in found.meaning:
-        low, high = record.low[meaning.component], record.high[meaning.component]
-        print_result(f"variable {meaning.component + 1}: {low:.3g} to {high:.3g}, correlates with")
-        for name, correlation in meaning.features:
+    for each in found.correlated_features:
+        low, high = record.low[each.component], record.high[each.component]
+        print_result(f"variable {each.component + 1}: {low:.3g} to {high:.3g}, correlates with")
+        for name, correlation in each.features:
             print_result(f"  {correlation:+.2f}  {name}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 
 from nnpmm.core.errors import NnpmmError
+from nnpmm.core.user_warnings import warn_user
 from nnpmm.models.protocol import Evaluation
 
 __all__ = ["find_problem", "first_line", "warn"]
@@ -63,6 +63,6 @@ def first_line(error: Exception) -> str:
 
 
 def warn(logger: logging.Logger, text: str) -> None:
-    """Warn the caller of the evaluator, and write the warning to the log."""
-    warnings.warn(text, RuntimeWarning, stacklevel=6)  # from here to who called the evaluator
+    """Warn the user of the evaluator, and write the warning to the log."""
+    warn_user(text, RuntimeWarning)
     logger.warning("%s", text)

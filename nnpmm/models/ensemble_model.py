@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nnpmm.core.errors import ModelError
+from nnpmm.models.backends import Backend, choose_backend
 from nnpmm.models.ensemble import EnsembleParameters
 from nnpmm.models.in_process import remember, restored_parameters
 from nnpmm.models.threads import thread_count
@@ -18,7 +18,7 @@ _Rebuild = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, repr=False)
-class EnsembleModel(ABC):
+class EnsembleModel:
     """An ensemble of networks with a chosen backend, device and precision.
 
     Args:
@@ -44,30 +44,24 @@ class EnsembleModel(ABC):
     source: str = "parameters given in Python"
     rebuild: _Rebuild | None = None
     requested: tuple[str, str] = field(default=("auto", "auto"), init=False)
+    #: The implementations by name, the fastest first for each device.
+    backends: ClassVar[Mapping[str, Backend[Any]]]
     #: Whether the networks were trained on neutral molecules and see no charge.
     neutral_only: ClassVar[bool]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "requested", (self.backend, self.device))
-        backend, device = self._choose_backend()
+        backend, device = choose_backend(self.backends, self.backend, self.device)
         object.__setattr__(self, "backend", backend)
         object.__setattr__(self, "device", device)
         if self.threads is not None:
             thread_count(self.threads)
-        allowed = self._precisions()
+        allowed = self.backends[backend].precisions
         if self.precision not in allowed:
             raise ModelError(
                 f"found the precision {self.precision!r}, the backend {self.backend!r} allows: "
                 f"{', '.join(allowed)}; use one of these or another backend"
             )
-
-    @abstractmethod
-    def _choose_backend(self) -> tuple[str, str]:
-        """Return the names of the backend and the device for those that were asked for."""
-
-    @abstractmethod
-    def _precisions(self) -> tuple[str, ...]:
-        """Return the precisions of the chosen backend."""
 
     def __repr__(self) -> str:
         count = len(self.parameters.members)

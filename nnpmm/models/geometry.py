@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.geometry import images_around, wrapped
+from nnpmm.core.user_warnings import warn_user
 
 __all__ = ["check_geometry"]
 
@@ -41,10 +40,9 @@ def check_geometry(positions: NDArray[np.float64], box: NDArray[np.float64] | No
             f"{_COINCIDENT} nm or more; give other positions, in nm"
         )
     if distance > _ISOLATED:
-        warnings.warn(
+        warn_user(
             f"every atom is {distance:.2f} nm or more from all others, so that the network sees no "
-            "bonds; positions are in nm: divide by 10 if these are in angstrom",
-            stacklevel=4,
+            "bonds; positions are in nm: divide by 10 if these are in angstrom"
         )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from nnpmm.core.errors import ModelError, shortened
+from nnpmm.core.user_warnings import warn_user
 from nnpmm.models.family import ModelFamily
 from nnpmm.models.protocol import Potential
 
@@ -129,10 +129,9 @@ def families() -> dict[str, ModelFamily]:
             if not isinstance(family, ModelFamily):
                 raise TypeError(f"found {type(family).__name__}, expected a ModelFamily")
         except Exception as error:  # whatever the import of another package raises
-            warnings.warn(
+            warn_user(
                 f"the model family {point.name!r} ({point.value}) is left out "
-                f"({type(error).__name__}: {shortened(error)}); correct or uninstall its package",
-                stacklevel=2,
+                f"({type(error).__name__}: {shortened(error)}); correct or uninstall its package"
             )
         else:
             found[point.name] = family

@@ -13,13 +13,13 @@ from nnpmm.analysis.frames import FrameReader
 from nnpmm.core.errors import ConfigError
 from nnpmm.core.files import replacing, writing
 from nnpmm.sampling.learned import (
+    CorrelatedFeatures,
     FeatureSet,
     Learned,
     LearningSettings,
-    Meaning,
     choose_features,
+    correlated_features,
     learn,
-    meaning_of,
     save_projection,
 )
 from nnpmm.sampling.variables import Structure
@@ -38,12 +38,12 @@ class LearnedRun:
 
     Attributes:
         learned: the network and its learning curves.
-        meaning: the features that correlate with each variable.
+        correlated_features: the features that correlate with each variable.
         frames: number of frames of all runs.
     """
 
     learned: Learned
-    meaning: tuple[Meaning, ...]
+    correlated_features: tuple[CorrelatedFeatures, ...]
     frames: int
 
 
@@ -95,8 +95,8 @@ def learn_from_runs(
             )
         settings = settings.model_copy(update={"lag": _lag_in_frames(lag, intervals.pop())})
     learned = learn(features, runs, structure, settings, progress=progress)
-    meaning = meaning_of(learned.projection, runs, structure)
-    return LearnedRun(learned, meaning, sum(map(len, runs)))
+    correlated = correlated_features(learned.projection, runs, structure)
+    return LearnedRun(learned, correlated, sum(map(len, runs)))
 
 
 def _lag_in_frames(lag: float | None, interval: float) -> int:
@@ -152,10 +152,11 @@ def write_learned(path: Path, found: LearnedRun) -> list[Path]:
     from nnpmm.plots import plot_time_series
 
     learned = found.learned
-    meaning = tuple(
-        {"component": m.component + 1, "features": dict(m.features)} for m in found.meaning
+    correlated = tuple(
+        {"component": each.component + 1, "features": dict(each.features)}
+        for each in found.correlated_features
     )
-    record = learned.projection.record.model_copy(update={"meaning": meaning})
+    record = learned.projection.record.model_copy(update={"correlated_features": correlated})
     projection = type(learned.projection)(record, learned.projection.arrays)
     save_projection(path, projection)
     epochs = np.arange(1, len(learned.validation) + 1)

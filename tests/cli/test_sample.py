@@ -13,6 +13,7 @@ import pytest
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.main import app
 from nnpmm.core.errors import ConfigError
+from nnpmm.sampling.learned import FeatureSet
 from nnpmm.simulation.sampled import frame_weights, read_sampled, samples_of
 from nnpmm.simulation.surfaces import surface_of_runs
 
@@ -108,3 +109,19 @@ def test_runs_without_a_surface_give_one_line(arguments, words, biased, replicas
 def test_weights_need_metadynamics(replicas, capsys):
     assert nnpmm("sample", "weights", replicas) == 2
     assert "found no frames" in capsys.readouterr().err
+
+
+def test_learned_variables_name_the_features_that_correlate_with_them(
+    biased, tmp_path, capsys, monkeypatch
+):
+    pytest.importorskip("mlcolvar")
+    sides = FeatureSet(distances=((0, 1), (0, 2), (1, 2)))  # water has no torsions to choose
+    monkeypatch.setattr("nnpmm.simulation.learning_runs.choose_features", lambda *_: sides)
+    path = tmp_path / "cv.json"
+    assert nnpmm("sample", "learn", biased, "--epochs", 3, "-o", path) == 0
+    record = json.loads(path.read_text())
+    (correlated,) = record["correlated_features"]
+    assert correlated["component"] == 1
+    lines = capsys.readouterr().out
+    for name, correlation in correlated["features"].items():
+        assert f"  {correlation:+.2f}  {name}\n" in lines

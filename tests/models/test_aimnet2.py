@@ -199,9 +199,7 @@ def test_unknown_elements_and_choices(model):
         model.bind([3, 11])
     with pytest.raises(RegionError, match="expected"):
         model.bind([])
-    with pytest.raises(
-        ModelError, match="found the backend 'nnpops', AIMNet2 has: auto, cpu, cuda"
-    ):
+    with pytest.raises(ModelError, match="found the backend 'nnpops', available: auto, cpu, cuda"):
         load_aimnet(backend="nnpops")
     with pytest.raises(ModelError, match="found the precision 'half'"):
         load_aimnet(precision="half")

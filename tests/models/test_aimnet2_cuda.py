@@ -7,6 +7,7 @@ them, that no shape and no decision depends on a number, is tested on torch's me
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -22,13 +23,14 @@ from torch.utils._pytree import tree_leaves
 
 from nnpmm.core.errors import ModelError, OptionalDependencyError, SimulationError
 from nnpmm.models.aimnet import AimnetModel
-from nnpmm.models.aimnet.backends import BACKENDS, choose_backend
+from nnpmm.models.aimnet.backends import BACKENDS
 from nnpmm.models.aimnet.cuda import kernel as kernel_module
 from nnpmm.models.aimnet.cuda.engine import Engine, _evaluate
 from nnpmm.models.aimnet.cuda.kernel import CudaKernel
 from nnpmm.models.aimnet.cuda.operations import Operations
 from nnpmm.models.aimnet.cuda.packing import pack_model
 from nnpmm.models.aimnet.reference import ReferenceKernel
+from nnpmm.models.backends import choose_backend
 from nnpmm.models.cuda.device import full_precision
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -193,7 +195,7 @@ def test_a_batch_equals_separate_evaluations(two, monkeypatch, together):
 def test_charges_as_a_tensor(two):
     numbers, positions = distorted("CO")
     kernel = made(two, numbers, 0)
-    reference = BACKENDS["reference"](two, symbols_of(numbers), 0, "cpu", "double", 1)
+    reference = BACKENDS["reference"].factory(two, symbols_of(numbers), 0, "cpu", "double", 1)
     tensor = torch.tensor(positions)
     found = torch.autograd.functional.jacobian(kernel.charge_tensors, tensor)
     expected = torch.autograd.functional.jacobian(reference.charge_tensors, tensor)
@@ -265,27 +267,27 @@ def test_a_machine_without_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     message = "the backend 'cuda' cannot be used here; it needs a CUDA device, and torch sees none"
     with pytest.raises(OptionalDependencyError, match=message):
-        choose_backend("cuda", "auto", "AIMNet2")
+        choose_backend(BACKENDS, "cuda", "auto")
 
 
 def test_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert choose_backend("cuda", "auto", "AIMNet2") == ("cuda", "cuda")
-    assert choose_backend("cuda", "cuda:1", "AIMNet2") == ("cuda", "cuda:1")
-    assert choose_backend("cpu", "auto", "AIMNet2") == ("cpu", "cpu")
-    assert choose_backend("auto", "auto", "AIMNet2") == ("cuda", "cuda")
-    assert choose_backend("auto", "cpu", "AIMNet2") == ("cpu", "cpu")
-    assert choose_backend("reference", "auto", "AIMNet2") == ("reference", "cuda")
+    assert choose_backend(BACKENDS, "cuda", "auto") == ("cuda", "cuda")
+    assert choose_backend(BACKENDS, "cuda", "cuda:1") == ("cuda", "cuda:1")
+    assert choose_backend(BACKENDS, "cpu", "auto") == ("cpu", "cpu")
+    assert choose_backend(BACKENDS, "auto", "auto") == ("cuda", "cuda")
+    assert choose_backend(BACKENDS, "auto", "cpu") == ("cpu", "cpu")
+    assert choose_backend(BACKENDS, "reference", "auto") == ("reference", "cuda")
     with pytest.raises(ModelError, match="found the device 'cpu', the backend 'cuda' allows: cuda"):
-        choose_backend("cuda", "cpu", "AIMNet2")
+        choose_backend(BACKENDS, "cuda", "cpu")
     with pytest.raises(ModelError, match="found the device 'cuda:2', but torch"):
-        choose_backend("cuda", "cuda:2", "AIMNet2")
+        choose_backend(BACKENDS, "cuda", "cuda:2")
 
 
 def test_the_backend_of_that_name_is_this_kernel(two):
     numbers, positions = distorted("[H][H]")
-    made = BACKENDS["cuda"](two, symbols_of(numbers), 0, DEVICE, "single", None)
+    made = BACKENDS["cuda"].factory(two, symbols_of(numbers), 0, DEVICE, "single", None)
     assert isinstance(made, CudaKernel)
     assert np.isfinite(made.evaluate(positions).energy)
 
@@ -331,10 +333,11 @@ def on_gpu(two, monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setitem(BACKENDS, "reference", reference)
+    monkeypatch.setitem(BACKENDS, "reference", replace(BACKENDS["reference"], factory=reference))
 
     def bind(numbers, charge, fault=None, **choices):
-        monkeypatch.setitem(BACKENDS, "cuda", partial(factory, fault=fault))
+        on_cpu = replace(BACKENDS["cuda"], factory=partial(factory, fault=fault))
+        monkeypatch.setitem(BACKENDS, "cuda", on_cpu)
         return AimnetModel(two, **choices).bind(numbers, charge)
 
     return bind
@@ -366,6 +369,7 @@ def test_auto_leaves_a_wrong_kernel(on_gpu, first):
     with pytest.warns(RuntimeWarning, match="the backend 'reference' is used instead") as caught:
         CALLS[first](evaluator, positions)
     assert len(caught) == 1
+    assert caught[0].filename == __file__  # the user's line
     assert evaluator.backend == "reference"
     assert isinstance(evaluator._kernel, ReferenceKernel)
 

@@ -11,7 +11,7 @@ import pytest
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.models.ani import BACKENDS, AniModel
-from nnpmm.models.ani.backends import Backend
+from nnpmm.models.backends import Backend
 
 WATER = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
 NUMBERS = [8, 1, 1]
@@ -113,6 +113,7 @@ def test_auto_leaves_a_wrong_kernel(fast, parameters, expected, fault, first):
         else:
             found = evaluator.at_each_step(WATER)
     assert len(caught) == 1
+    assert caught[0].filename == __file__  # the user's line
     assert "'cpu' is used instead" in str(caught[0].message)
     assert evaluator.backend == "cpu"
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=0.01)
@@ -123,6 +124,7 @@ def test_auto_leaves_a_kernel_that_cannot_start(fast, parameters, expected):
     fast("start")
     with pytest.warns(RuntimeWarning, match=r"'fast' on cpu cannot start .*no kernel image") as got:
         evaluator = AniModel(parameters, device="cpu").bind(NUMBERS)
+    assert got[0].filename == __file__
     assert "\n" not in str(got[0].message)
     assert evaluator.backend == "cpu"
     np.testing.assert_allclose(evaluator(WATER)[0], expected[0], rtol=0, atol=0.01)

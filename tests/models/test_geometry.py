@@ -12,7 +12,7 @@ import torch
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.models import FunctionModel, OpenMMPotential, TorchScriptModel, load_model
-from nnpmm.models.geometry import _closest_images
+from nnpmm.models.geometry import _closest_images, check_geometry
 
 WATER = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
 NUMBERS = [8, 1, 1]
@@ -105,8 +105,11 @@ def test_the_closest_pair_in_a_box_is_that_of_all_images(shape):
 
 
 def test_positions_in_angstrom_are_warned_of(evaluator):
-    with pytest.warns(UserWarning, match="divide by 10 if these are in angstrom"):
-        evaluator(10 * WATER)
+    calls = (evaluator, evaluator.evaluate, evaluator.member_energies, check_geometry)
+    for call in calls:  # at different depths in nnpmm
+        with pytest.warns(UserWarning, match="divide by 10 if these are in angstrom") as caught:
+            call(10 * WATER)
+        assert caught[0].filename == __file__  # the user's line
 
 
 def test_steps_of_dynamics_are_not_checked(evaluator, monkeypatch):

@@ -17,9 +17,9 @@ from nnpmm.sampling.learned import (
     LearningSettings,
     Projection,
     choose_features,
+    correlated_features,
     learn,
     load_projection,
-    meaning_of,
     save_projection,
 )
 from nnpmm.sampling.learned.gradient import CompiledGradient
@@ -149,6 +149,16 @@ def test_json_and_weights_must_belong_together(peptide, features, tmp_path):
         load_projection(tmp_path / "a.json")
 
 
+def test_the_older_name_of_correlated_features_is_read(peptide, features, tmp_path):
+    save_projection(tmp_path / "cv.json", random_projection(peptide, features))
+    record = json.loads((tmp_path / "cv.json").read_text())
+    del record["correlated_features"]
+    record["meaning"] = [{"component": 1, "features": {"phi": 0.9}}]
+    (tmp_path / "cv.json").write_text(json.dumps(record))
+    again = load_projection(tmp_path / "cv.json").record
+    assert again.correlated_features == ({"component": 1, "features": {"phi": 0.9}},)
+
+
 def test_another_molecule_is_refused(peptide, features, tmp_path):
     path = tmp_path / "cv.json"
     save_projection(path, random_projection(peptide, features))
@@ -253,7 +263,7 @@ def test_the_slow_torsion_is_found(kind, peptide, features, hopping, tmp_path):
     within = max(values[state == 0].std(), values[state == 1].std())
     assert between > 3 * within
     assert reported[-1] == len(learned.validation) >= learned.best
-    strongest = meaning_of(learned.projection, [frames], peptide)[0].features[0]
+    strongest = correlated_features(learned.projection, [frames], peptide)[0].features[0]
     assert abs(strongest[1]) > 0.7
     save_projection(tmp_path / "cv.json", learned.projection)
     again = load_projection(tmp_path / "cv.json")

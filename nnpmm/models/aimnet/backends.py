@@ -1,4 +1,4 @@
-"""The implementations of AIMNet2 by name, and the choice of the fastest one for a device."""
+"""The implementations of AIMNet2 by name."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.errors import ModelError, OptionalDependencyError
 from nnpmm.models.aimnet.parameters import AimnetParameters
+from nnpmm.models.backends import Backend
 from nnpmm.models.cuda.device import missing as missing_device
-from nnpmm.models.devices import choose_device
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BACKENDS", "SUMMARIES", "Kernel", "choose_backend", "missing"]
+__all__ = ["BACKENDS", "Kernel"]
 
 
 class Kernel(Protocol):
@@ -86,55 +85,18 @@ def _reference(
     return ReferenceKernel(parameters, symbols, charge, device, precision, threads)
 
 
-#: Functions that build a kernel from parameters, chemical symbols, charge, device, precision and
-#: number of threads; they import what they need only then.
-BACKENDS: dict[str, Callable[[AimnetParameters, list[str], int, str, str, int | None], Kernel]] = {
-    "cpu": _cpu,
-    "cuda": _cuda,
-    "reference": _reference,
+#: Builds a kernel from parameters, chemical symbols, charge, device, precision, number of threads.
+KernelFactory = Callable[[AimnetParameters, list[str], int, str, str, int | None], Kernel]
+
+# Fastest first for each device: "auto" takes the first that is not missing and runs on the device.
+BACKENDS: dict[str, Backend[KernelFactory]] = {
+    "cpu": Backend("numba loops and packed matrix products", _cpu, devices=("cpu",)),
+    "cuda": Backend(
+        "torch operations in one CUDA graph",
+        _cuda,
+        missing_device,
+        devices=("cuda",),
+        compared=True,
+    ),
+    "reference": Backend("torch, autograd forces", _reference),
 }
-
-#: What each of them is, in a few words.
-SUMMARIES = {
-    "cpu": "numba loops and packed matrix products",
-    "cuda": "CUDA kernels, compiled at first use",
-    "reference": "torch, autograd forces",
-}
-
-
-def missing(name: str) -> str | None:
-    """Return what to do about it if a backend cannot be used here, else None."""
-    return missing_device() if name == "cuda" else None
-
-
-def choose_backend(name: str, device: str, model: str) -> tuple[str, str]:
-    """Return the names of a backend and of a device that it can use.
-
-    Args:
-        name: of a backend; ``"auto"`` gives that of the device, ``"cpu"`` or ``"cuda"``.
-        device: see `nnpmm.models.devices.choose_device`.
-        model: its name, for messages.
-
-    Raises:
-        ModelError: no backend or device of that name, or a backend that does not run on the device.
-        OptionalDependencyError: the backend needs a GPU, and there is none.
-    """
-    if name not in ("auto", *BACKENDS):
-        raise ModelError(f"found the backend {name!r}, {model} has: auto, {', '.join(BACKENDS)}")
-    if (remedy := missing(name)) is not None:
-        raise OptionalDependencyError(f"the backend {name!r} cannot be used here; {remedy}")
-    if name in ("cpu", "cuda"):  # each for its device
-        device = name if device == "auto" else device
-        if _kind(device) != name:
-            raise ModelError(
-                f"found the device {device!r}, the backend {name!r} allows: {name}; choose another "
-                "device or backend"
-            )
-    device = choose_device(device)
-    if name == "auto":
-        name = _kind(device)
-    return name, device
-
-
-def _kind(device: str) -> str:
-    return device.partition(":")[0]

@@ -18,10 +18,8 @@ from nnpmm.models.comparison import find_problem, warn
 if TYPE_CHECKING:
     from nnpmm.models.aimnet.model import AimnetModel
 
-__all__ = ["COMPARED", "trusted_kernel"]
+__all__ = ["trusted_kernel"]
 
-#: Backends whose results depend on the machine.
-COMPARED = ("cuda",)
 _LOGGER = logging.getLogger(__name__)
 #: The reference's memory grows with the square: larger regions are not compared.
 _LARGEST = 500
@@ -56,7 +54,7 @@ def trusted_kernel(
             _LARGEST,
         )
         return name, kernel
-    reference = partial(BACKENDS["reference"], model.parameters, symbols, charge)
+    reference = partial(BACKENDS["reference"].factory, model.parameters, symbols, charge)
     expected = reference("cpu", "double", model.threads).evaluate(positions)
     evaluate = partial(kernel.evaluate, positions)
     problem = find_problem(evaluate, expected, catch=model.automatic)

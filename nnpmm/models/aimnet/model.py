@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import RegionError, SimulationError
-from nnpmm.models.aimnet.backends import BACKENDS, Kernel, choose_backend
-from nnpmm.models.aimnet.first_use import COMPARED, trusted_kernel
+from nnpmm.models.aimnet.backends import BACKENDS, Kernel
+from nnpmm.models.aimnet.first_use import trusted_kernel
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
@@ -41,13 +41,8 @@ class AimnetModel(EnsembleModel):
     """
 
     parameters: AimnetParameters
+    backends = BACKENDS
     neutral_only = False  # the total charge is part of what the networks are given
-
-    def _choose_backend(self) -> tuple[str, str]:
-        return choose_backend(self.backend, self.device, self.name)
-
-    def _precisions(self) -> tuple[str, ...]:
-        return ("single", "double")
 
     def bind(
         self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
@@ -92,10 +87,10 @@ class AimnetEvaluator(BoundPotential):
         self._symbols = symbols
         self._lock = threading.RLock()  # copies of a System share this evaluator
         self.backend = model.backend
-        self._kernel: Kernel = BACKENDS[model.backend](
+        self._kernel: Kernel = BACKENDS[model.backend].factory(
             model.parameters, symbols, charge, model.device, model.precision, model.threads
         )
-        self._to_compare = model.backend in COMPARED
+        self._to_compare = BACKENDS[model.backend].compared
 
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""

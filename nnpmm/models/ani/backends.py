@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.errors import ModelError, OptionalDependencyError
+from nnpmm.models import backends
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton import missing as _triton_missing
-from nnpmm.models.devices import choose_device
+from nnpmm.models.backends import Backend
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "BACKENDS",
-    "Backend",
-    "Kernel",
-    "TensorKernel",
-    "choose_backend",
-    "usable_backends",
-]
+__all__ = ["BACKENDS", "Kernel", "TensorKernel", "choose_backend"]
 
 
 class Kernel(Protocol):
@@ -54,30 +46,8 @@ class TensorKernel(Kernel, Protocol):
         """Return energy and forces from positions (n, 3) in nm of any floating type and device."""
 
 
+#: Builds a kernel from parameters, chemical symbols, device, precision and number of threads.
 KernelFactory = Callable[[AniParameters, list[str], str, str, int | None], Kernel]
-
-
-@dataclass(frozen=True)
-class Backend:
-    """One implementation.
-
-    Args:
-        summary: what it is, for ``nnpmm doctor``.
-        factory: builds a kernel from parameters, chemical symbols, device, precision and number of
-            threads; imports what it needs only then.
-        missing: the remedy if a package is missing, else None.
-        precisions: what it can compute in.
-        devices: where it can compute.
-        compared: what it computes depends on the machine, so that it is compared with the reference
-            on first use; see `nnpmm.models.ani.first_use`.
-    """
-
-    summary: str
-    factory: KernelFactory
-    missing: Callable[[], str | None]
-    precisions: tuple[str, ...] = ("single", "double")
-    devices: tuple[str, ...] = ("cpu", "cuda")
-    compared: bool = False
 
 
 def _cpu(
@@ -135,12 +105,12 @@ def _nnpops_missing() -> str | None:
 
 
 # Fastest first for each device: "auto" takes the first that is not missing and runs on the device.
-BACKENDS: dict[str, Backend] = {
-    "cpu": Backend("numba loops and packed matrix products", _cpu, lambda: None, devices=("cpu",)),
+BACKENDS: dict[str, Backend[KernelFactory]] = {
+    "cpu": Backend("numba loops and packed matrix products", _cpu, devices=("cpu",)),
     "triton": Backend(
         "fused CUDA kernels", _triton, _triton_missing, devices=("cuda",), compared=True
     ),
-    "reference": Backend("torch, members batched, autograd forces", _reference, lambda: None),
+    "reference": Backend("torch, members batched, autograd forces", _reference),
     "torchani": Backend("torchani's own classes, autograd forces", _torchani, _torchani_missing),
     "nnpops": Backend(
         "NNPOps' symmetry functions and batched networks",
@@ -153,49 +123,8 @@ BACKENDS: dict[str, Backend] = {
 
 
 def choose_backend(name: str, device: str = "auto") -> tuple[str, str]:
-    """Return the names of a backend and of a device that it can use.
+    """Return the names of a backend of ANI and of a device that it can use.
 
-    Args:
-        name: of a backend; ``"auto"`` chooses the fastest one available for the device.
-        device: ``"auto"`` is ``"cuda"`` if torch sees a GPU and the backend can use it, else
-            ``"cpu"``; or a device by name.
-
-    Raises:
-        ModelError: no backend or device of that name, or a backend that does not run on the device.
-        OptionalDependencyError: its package is missing; the message gives the install line.
+    `nnpmm.models.backends.choose_backend` describes arguments and errors.
     """
-    if name == "auto":
-        device = choose_device(device)
-        for key, backend in BACKENDS.items():
-            if _kind(device) in backend.devices and backend.missing() is None:
-                return key, device
-    if name not in BACKENDS:
-        raise ModelError(f"found the backend {name!r}, available: auto, {', '.join(BACKENDS)}")
-    backend = BACKENDS[name]
-    remedy = backend.missing()
-    if remedy is not None:
-        raise OptionalDependencyError(f"the backend {name!r} cannot be used here; {remedy}")
-    if device == "auto" and len(backend.devices) == 1:
-        device = backend.devices[0]
-    device = choose_device(device)
-    if _kind(device) not in backend.devices:
-        raise ModelError(
-            f"found the device {device!r}, the backend {name!r} allows: "
-            f"{', '.join(backend.devices)}; choose another device or backend"
-        )
-    return name, device
-
-
-def usable_backends(device: str, precision: str) -> list[str]:
-    """Return the available backends for a device and a precision, fastest first."""
-    return [
-        name
-        for name, backend in BACKENDS.items()
-        if _kind(device) in backend.devices
-        and precision in backend.precisions
-        and backend.missing() is None
-    ]
-
-
-def _kind(device: str) -> str:
-    return device.partition(":")[0]
+    return backends.choose_backend(BACKENDS, name, device)

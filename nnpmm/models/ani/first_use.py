@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import ModelError
-from nnpmm.models.ani.backends import BACKENDS, Kernel, usable_backends
+from nnpmm.models.ani.backends import BACKENDS, Kernel
+from nnpmm.models.backends import usable_backends
 from nnpmm.models.comparison import find_problem, first_line, warn
 from nnpmm.models.protocol import Evaluation
 
@@ -92,7 +93,9 @@ def trusted_kernel(
 
 def _next_kernel(model: AniModel, symbols: list[str], tried: tuple[str, ...]) -> KernelChoice:
     """Return the first backend that is not among those tried, and its kernel."""
-    names = usable_backends(model.device, model.precision) if model.automatic else [model.backend]
+    names = [model.backend]
+    if model.automatic:
+        names = usable_backends(BACKENDS, model.device, model.precision)
     for name in names:
         if name in tried:
             continue

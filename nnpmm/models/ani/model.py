@@ -16,7 +16,7 @@ from openmm.app import Element
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, RegionError
 from nnpmm.core.units import in_md_units
-from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel, choose_backend
+from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel
 from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.bound import BoundPotential
@@ -43,13 +43,8 @@ class AniModel(EnsembleModel):
     """
 
     parameters: AniParameters
+    backends = BACKENDS
     neutral_only = True
-
-    def _choose_backend(self) -> tuple[str, str]:
-        return choose_backend(self.backend, self.device)
-
-    def _precisions(self) -> tuple[str, ...]:
-        return BACKENDS[self.backend].precisions
 
     def bind(
         self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0

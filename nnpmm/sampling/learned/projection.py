@@ -20,7 +20,7 @@ import numpy as np
 import openmm
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from nnpmm.core.arrays import Card, load_card, save_card
 from nnpmm.core.errors import SimulationError
@@ -44,7 +44,11 @@ class ProjectionRecord(Card):
     low: tuple[float, ...] = Field(description="least value of each in training")
     high: tuple[float, ...] = Field(description="largest value of each in training")
     training: dict[str, Any] = Field({}, description="settings, data, losses")
-    meaning: tuple[dict[str, Any], ...] = Field((), description="features that correlate with each")
+    correlated_features: tuple[dict[str, Any], ...] = Field(
+        (),
+        validation_alias=AliasChoices("correlated_features", "meaning"),  # the older name
+        description="of each variable, with their rank correlations",
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Interpretation of a learned variable: the features that correlate with it."""
+"""The features that correlate with learned variables, to interpret them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from nnpmm.sampling.learned.projection import Projection
 from nnpmm.sampling.variables.variable import Structure
 
-__all__ = ["Meaning", "meaning_of"]
+__all__ = ["CorrelatedFeatures", "correlated_features"]
 
 
 @dataclass(frozen=True)
-class Meaning:
+class CorrelatedFeatures:
     """The features that correlate most strongly with one learned variable.
 
     Attributes:
@@ -28,13 +28,13 @@ class Meaning:
     features: tuple[tuple[str, float], ...]
 
 
-def meaning_of(
+def correlated_features(
     projection: Projection,
     runs: Sequence[NDArray[np.float64]],
     structure: Structure,
     *,
     most: int = 5,
-) -> tuple[Meaning, ...]:
+) -> tuple[CorrelatedFeatures, ...]:
     """Return the features that correlate with each variable along trajectories.
 
     The measure is Spearman's rank correlation, which finds monotonic relations of any shape.
@@ -61,5 +61,5 @@ def meaning_of(
             if np.ptp(values[:, k]) > 0
         ]
         scores.sort(key=lambda score: -abs(score[1]))
-        found.append(Meaning(component, tuple(scores[:most])))
+        found.append(CorrelatedFeatures(component, tuple(scores[:most])))
     return tuple(found)
