@@ -181,5 +181,5 @@ def test_a_box_is_wide_enough_for_the_cutoff(shape, caplog):
 def test_water_as_a_ligand_is_refused():
     molecule = molecule_from_smiles("O")
     parameters = parameterize(molecule, provider="fallback")
-    with pytest.raises(ForceFieldError, match="found water as the ligand, .* select one of its molecules"):
+    with pytest.raises(ForceFieldError, match=r"found water as the ligand, .* select one"):
         solvate(molecule, parameters)
