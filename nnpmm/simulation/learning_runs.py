@@ -24,7 +24,7 @@ from nnpmm.sampling.learned import (
 )
 from nnpmm.sampling.variables import Structure
 from nnpmm.simulation.record.checkpoint import read_record
-from nnpmm.simulation.record.storage import load_structure
+from nnpmm.simulation.record.storage import load_structure, require_run
 from nnpmm.simulation.run_source import output_settings, run_source
 from nnpmm.simulation.sampled import is_biased
 from nnpmm.simulation.stages.trajectory_atoms import trajectory_atoms
@@ -72,6 +72,8 @@ def learn_from_runs(
     """
     if not folders:
         raise ConfigError("found no folder of a run, expected one or more")
+    for folder in folders:
+        require_run(folder)
     topology, start, box = load_structure(folders[0])
     structure = Structure.of(topology, start, None, box)
     if features is None:

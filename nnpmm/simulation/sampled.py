@@ -25,7 +25,7 @@ from nnpmm.sampling import BiasGrid, Samples, read_samples
 from nnpmm.sampling.variables import Structure, Variable, bind_variables
 from nnpmm.simulation.record.bias_log import BIAS_LOG, BiasRecord, read_bias_log
 from nnpmm.simulation.record.checkpoint import read_record
-from nnpmm.simulation.record.storage import EXCHANGE, SETTINGS, load_structure
+from nnpmm.simulation.record.storage import EXCHANGE, SETTINGS, load_structure, require_run
 from nnpmm.simulation.settings.config import EnsembleConfig
 from nnpmm.simulation.settings.sampling_config import (
     ExchangeConfig,
@@ -79,9 +79,10 @@ def read_sampled(directory: Path) -> SampledRun:
     """Read the settings of a biased run and bind its variables.
 
     Raises:
-        ConfigError: there is no run, or it was not biased, or has no variables.
-        InputFileError: the structure is missing or damaged.
+        ConfigError: the run was not biased, or has no variables.
+        InputFileError: there is no run, or its structure is missing or damaged.
     """
+    require_run(directory)
     path = directory / SETTINGS
     data = read_settings(path)
     if data.get("sampling") is None:

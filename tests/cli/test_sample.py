@@ -96,14 +96,20 @@ def test_weights_of_frames_are_those_of_the_record(biased, tmp_path, capsys):
         (("{biased}", "--along", "chi"), "recorded are: apart, bend"),
         (("{biased}", "--discard", "1"), "discarded fraction"),
         (("{biased}", "{replicas}"), "different variables, ranges"),
-        (("{empty}",), "cannot be read"),
     ],
 )
-def test_runs_without_a_surface_give_one_line(arguments, words, biased, replicas, tmp_path, capsys):
-    places = {"biased": biased, "replicas": replicas, "empty": tmp_path}
+def test_runs_without_a_surface_give_one_line(arguments, words, biased, replicas, capsys):
+    places = {"biased": biased, "replicas": replicas}
     assert nnpmm("sample", "fes", *(a.format(**places) for a in arguments)) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["fes", "weights", "learn"])
+def test_folder_without_a_run_is_named(command, tmp_path, capsys):
+    assert nnpmm("sample", command, tmp_path / "none") == 2
+    error = capsys.readouterr().err
+    assert error == f"error: {tmp_path}/none: found no run; give the output folder of nnpmm run\n"
 
 
 def test_weights_need_metadynamics(replicas, capsys):

@@ -41,6 +41,7 @@ __all__ = [
     "load_mm_system",
     "load_structure",
     "remove_run",
+    "require_run",
     "save_arrays",
     "save_mm_system",
     "save_provenance",
@@ -95,6 +96,16 @@ def settings_hash(data: dict[str, Any]) -> str:
 def has_run(directory: Path) -> bool:
     """Return whether a folder contains a run."""
     return (directory / SETTINGS).exists() or (directory / CHECKPOINT).exists()
+
+
+def require_run(directory: Path) -> None:
+    """Check that a folder contains a run.
+
+    Raises:
+        InputFileError: it contains none, or does not exist.
+    """
+    if not has_run(directory):
+        raise InputFileError(f"{directory}: found no run; give the output folder of nnpmm run")
 
 
 def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) -> bool:
