@@ -27,7 +27,7 @@ from nnpmm.campaigns.clusters import ClusterSettings
 from nnpmm.campaigns.jobs import Job, Output
 from nnpmm.campaigns.lists import ListRow
 from nnpmm.campaigns.store import Store, by_name, failure_path
-from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError
+from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError, shortened
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.settings.merging import flattened
 
@@ -280,4 +280,4 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 
 def _damaged(folder: Path, error: Exception) -> InputFileError:
-    return InputFileError(f"{folder / _RECORD}: cannot be read ({error}); restore it")
+    return InputFileError(f"{folder / _RECORD}: cannot be read ({shortened(error)}); restore it")

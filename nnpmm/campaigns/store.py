@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nnpmm.campaigns.jobs import Job, Output
 from nnpmm.core.arrays import load_arrays, load_record, save_arrays
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, shortened
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import is_locked, locked
 
@@ -76,7 +76,7 @@ def read_reasons(path: Path) -> tuple[str, ...]:
         first, *others = json.loads(path.read_text(encoding="utf-8"))["attempts"]
         return str(first), *map(str, others)
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error}); delete it") from error
+        raise InputFileError(f"{path}: cannot be read ({shortened(error)}); delete it") from error
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nnpmm.core.errors import InputFileError
+from nnpmm.core.errors import InputFileError, shortened
 from nnpmm.core.files import require_suffix, sha256_of, write_atomically
 from nnpmm.core.section import Section, first_problem
 
@@ -128,7 +128,7 @@ def load_card(path: Path, kind: type[_Card]) -> tuple[_Card, dict[str, NDArray[A
     except ValidationError as error:
         raise InputFileError(f"{path}: {first_problem(error)}") from error
     except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error})") from error
+        raise InputFileError(f"{path}: cannot be read ({shortened(error)})") from error
     weights = path.with_suffix(".safetensors")
     arrays, _ = load_arrays(weights)
     if sha256_of(weights.read_bytes()) != card.weights_sha256:
@@ -145,5 +145,5 @@ def _record(file: Any) -> dict[str, Any]:
 
 def _unreadable(path: Path, error: Exception) -> InputFileError:
     return InputFileError(
-        f"{path}: cannot be read ({error}); delete it and repeat the step that made it"
+        f"{path}: cannot be read ({shortened(error)}); delete it and repeat the step that made it"
     )

@@ -70,6 +70,11 @@ class OptionalDependencyError(NnpmmError, ImportError):
 
 
 def shortened(text: object) -> str:
-    """Return the text of a file or another program as one line of at most 200 characters."""
+    """Return a text or the message of an exception as one line of at most 200 characters.
+
+    An OSError gives its reason alone: nnpmm's own message names the file.
+    """
+    if isinstance(text, OSError) and text.strerror:
+        text = text.strerror
     line = " ".join(str(text).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, shortened
 from nnpmm.core.files import sync_file, write_atomically, writing
 from nnpmm.core.section import Section, first_problem
 
@@ -291,7 +291,7 @@ def _read_settings(directory: Path) -> ExchangeSettings:
     except ValidationError as error:
         raise InputFileError(f"{path}: {first_problem(error)}") from error
     except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error})") from error
+        raise InputFileError(f"{path}: cannot be read ({shortened(error)})") from error
 
 
 def _require_same(stored: ExchangeSettings, wanted: ExchangeSettings, directory: Path) -> None:

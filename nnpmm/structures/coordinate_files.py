@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from openmm import app, unit
 
-from nnpmm.core.errors import InputFileError
+from nnpmm.core.errors import InputFileError, shortened
 from nnpmm.core.geometry import reduced_box
 from nnpmm.core.units import in_md_units
 
@@ -63,7 +63,9 @@ def read_gro(path: str | os.PathLike[str]) -> GroFile:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputFileError(f"{path}: cannot be read as a text file ({error})") from error
+        raise InputFileError(
+            f"{path}: cannot be read as a text file ({shortened(error)})"
+        ) from error
     try:
         n_atoms = int(lines[1])
     except (IndexError, ValueError):

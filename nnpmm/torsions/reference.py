@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL, KJ_PER_KCAL
-from nnpmm.core.errors import InputFileError
+from nnpmm.core.errors import InputFileError, shortened
 from nnpmm.torsions.bonds import RotatableBond
 
 __all__ = ["read_reference"]
@@ -77,7 +77,7 @@ def _rows(path: Path) -> tuple[list[dict[str, str]], str]:
             reader = csv.DictReader(file)
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputFileError(f"{path}: cannot be read ({error})") from error
+        raise InputFileError(f"{path}: cannot be read ({shortened(error)})") from error
     names = reader.fieldnames or []
     units = [name for name in names if name in _UNITS]
     if "torsion" not in names or "angle_degrees" not in names or len(units) != 1:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, shortened
 from nnpmm.core.files import write_atomically
 from nnpmm.core.settings.reading import parse_settings
 
@@ -32,7 +32,9 @@ def read_stored_settings(model: type[Settings], path: Path) -> Settings:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error}); choose another folder") from error
+        raise InputFileError(
+            f"{path}: cannot be read ({shortened(error)}); choose another folder"
+        ) from error
     foreign = sorted(set(data) - set(model.model_fields)) if isinstance(data, dict) else []
     if foreign:
         raise ConfigError(

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, shortened
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.legs.settings import LegTimes, SamplingSettings
 
@@ -63,7 +63,7 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
     try:
         stored = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error})") from error
+        raise InputFileError(f"{path}: cannot be read ({shortened(error)})") from error
     with suppress(ValidationError):  # add the defaults of settings that older versions lack
         stored = json.loads(type(settings).model_validate(stored).model_dump_json())
     wanted = json.loads(settings.model_dump_json())

@@ -48,10 +48,10 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
         found = loadmat(path, variable_names=list(_ARRAYS))
     except OSError as error:
-        raise InputFileError(f"{path}: cannot be read: {shortened(str(error))}") from error
+        raise InputFileError(f"{path}: cannot be read: {shortened(error)}") from error
     except Exception as error:  # scipy raises what its reader happens to meet
         raise InputFileError(
-            f"{path}: not a MATLAB file of version 5 or 7: {shortened(str(error))}"
+            f"{path}: not a MATLAB file of version 5 or 7: {shortened(error)}"
         ) from error
     return {
         name: value

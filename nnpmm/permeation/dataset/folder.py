@@ -25,7 +25,7 @@ from pydantic import Field, ValidationError
 from nnpmm.campaigns import derived_seed
 from nnpmm.campaigns.store import failure_path, read_reasons, result_path
 from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, shortened
 from nnpmm.core.fields import Section, first_problem
 from nnpmm.core.files import write_atomically
 from nnpmm.permeation.features import FEATURES
@@ -171,7 +171,7 @@ def read_settings(folder: Path) -> DatasetSettings:
             f"{path}: no valid settings of a data set: {first_problem(error)}; give another folder"
         ) from error
     except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        raise InputFileError(f"{path}: cannot be read: {shortened(error)}") from error
 
 
 @dataclass(frozen=True)

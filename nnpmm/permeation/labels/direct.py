@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from nnpmm._version import __version__
 from nnpmm.campaigns import AttemptsError, KilledError, first_success
 from nnpmm.core.constants import KJ_PER_KCAL
-from nnpmm.core.errors import InputFileError, SimulationError
+from nnpmm.core.errors import InputFileError, SimulationError, shortened
 from nnpmm.core.fields import Section
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
@@ -287,7 +287,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputFileError(
-            f"{path}: cannot be read ({error}); delete it and calculate it again"
+            f"{path}: cannot be read ({shortened(error)}); delete it and calculate it again"
         ) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError, shortened
 from nnpmm.permeation.martini.solute import canonical_chain, canonical_graph, dimers
 from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 
@@ -71,7 +71,9 @@ def _read_column(path: Path) -> list[str]:
         with open(path, encoding="utf-8", newline="") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputFileError(f"{path}: cannot read the list of solutes: {error}") from error
+        raise InputFileError(
+            f"{path}: cannot read the list of solutes: {shortened(error)}"
+        ) from error
     if rows and "solute" in rows[0]:
         column = rows[0].index("solute")
         return [row[column] for row in rows[1:] if len(row) > column]

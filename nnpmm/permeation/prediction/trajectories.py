@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.arrays import load_arrays
-from nnpmm.core.errors import InputFileError
+from nnpmm.core.errors import InputFileError, shortened
 from nnpmm.permeation.features import membrane_features, water_features
 from nnpmm.permeation.martini.engines import Frame, read_frames
 from nnpmm.permeation.martini.force_field import MoleculeType, lipid, water
@@ -126,7 +126,9 @@ def _read_molecules(topology: Path) -> list[tuple[str, int]]:
             "folders of runs by nnpmm or GROMACS"
         ) from error
     except ValueError as error:
-        raise InputFileError(f"{topology}: cannot read its [ molecules ]: {error}") from error
+        raise InputFileError(
+            f"{topology}: cannot read its [ molecules ]: {shortened(error)}"
+        ) from error
 
 
 def _read_enthalpies(folder: Path) -> NDArray[np.float64]:
