@@ -1,4 +1,4 @@
-"""Ladders that take seconds: of a few particles, and of methane in a small box."""
+"""Small ladders for tests: a few particles, and methane in a small box."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEMPERATURE, _TIMESTEP, _STEPS = 300.0, 0.02, 20
 
 #: Settings of methane's solvation free energy with the force field.
 METHANE = {
-    "solute": {"smiles": "C", "parameters": "fallback"},  # workers would take AmberTools
+    "solute": {"smiles": "C", "parameters": "fallback"},  # fast, and the same in all processes
     "padding": "0.6 nm",
     "cutoff": "0.6 nm",
     "potentials": ["force field"],
@@ -33,7 +33,7 @@ METHANE = {
 
 
 def argon(count: int) -> app.Topology:
-    """Return the topology of so many atoms, each a residue of its own."""
+    """Return the topology of argon atoms, each in a residue of its own."""
     topology = app.Topology()
     chain = topology.addChain()
     for _ in range(count):

@@ -70,17 +70,17 @@ def at(context, electrostatics, sterics, positions=None):
     return energy_and_forces(context)
 
 
-def test_full_coupling_is_the_system_itself(case, whole, context):
+def test_fully_coupled_state_equals_the_original_system(case, whole, context):
     energy, forces = case.state(whole)
     found, found_forces = at(context, 1, 1, case.positions)
     assert found == pytest.approx(energy, abs=ENERGY_TOLERANCE, rel=0)
     np.testing.assert_allclose(found_forces, forces, atol=FORCE_TOLERANCE, rtol=0)
 
 
-def test_no_coupling_is_region_and_environment(case, whole, context):
-    """The environment is a system that was made without the region."""
+def test_decoupled_state_is_the_sum_of_region_and_environment(case, whole, context):
+    """The reference for the environment is a system built without the region."""
     if getattr(case, "environment", None) is None:
-        pytest.skip("this case has no environment of its own")
+        pytest.skip("this case has no reference for the environment")
     box, rest = case.box, np.delete(np.arange(len(case.positions)), case.region)
     alone = openmm.Context(
         case.environment,
@@ -102,7 +102,7 @@ def test_no_coupling_is_region_and_environment(case, whole, context):
     np.testing.assert_allclose(forces, expected, atol=FORCE_TOLERANCE, rtol=0)
 
 
-def test_a_decoupled_region_may_be_anywhere(case, context):
+def test_decoupled_energy_is_independent_of_the_place_of_the_region(case, context):
     """The environment has no effect on a decoupled region, even where atoms overlap."""
     energy, _ = at(context, 0, 0, case.positions)
     moved = case.positions.copy()
@@ -111,21 +111,21 @@ def test_a_decoupled_region_may_be_anywhere(case, context):
     at(context, 1, 1, case.positions)
 
 
-def test_energies_are_finite_where_atoms_overlap(case, context):
-    """An atom of the environment 0.001 nm from one of the region; rounding ends at 0.0001 nm."""
+def test_energies_of_overlapping_atoms_are_finite(case, context):
+    """An atom of the environment is 0.001 nm from one of the region."""
     rest = np.delete(np.arange(len(case.positions)), case.region)
     moved = case.positions.copy()
     moved[case.region] += case.positions[rest[0]] - case.positions[case.region[0]]
     moved[case.region, 0] += 1e-3
     energies = [at(context, 0, sterics, moved)[0] for sterics in (0, 0.1, 0.5, 0.9)]
     assert np.isfinite(energies).all()
-    # It costs the more, the more it is felt; at first the attraction of others outweighs it.
+    # From 0 to 0.1, attraction by the other atoms may outweigh the repulsion of this pair.
     assert (np.diff(energies[1:]) > 0).all()
     at(context, 1, 1, case.positions)
 
 
 @pytest.mark.parametrize("state", [(0.5, 1), (0, 0.5)])
-def test_forces_are_those_of_the_energy(case, context, state):
+def test_forces_are_the_negative_gradient(case, context, state):
     at(context, *state, case.positions)
     assert_forces_match_energy_along(
         lambda positions: at(context, *state, positions),
@@ -137,7 +137,7 @@ def test_forces_are_those_of_the_energy(case, context, state):
 
 
 @pytest.mark.parametrize("state", [(1, 1), (0.4, 1), (0, 0.6), (0, 0.1)])
-def test_gradients_are_those_of_the_energy(case, context, state):
+def test_lambda_gradients_match_finite_differences(case, context, state):
     at(context, *state, case.positions)
     gradient = lambda_gradient(context)
     step = 1e-4
@@ -152,8 +152,8 @@ def test_gradients_are_those_of_the_energy(case, context, state):
     at(context, 1, 1, case.positions)
 
 
-def test_the_long_range_correction_follows_the_volume():
-    """At every volume, with and without switching: it decides the density under a barostat."""
+def test_long_range_correction_scales_with_the_volume():
+    """With and without switching. A barostat needs the correct dependence on the volume."""
     case = solvated_ligand("CCO")
     (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
     exact_ewald(case.system)
@@ -170,8 +170,8 @@ def test_the_long_range_correction_follows_the_volume():
             assert energies[1] == pytest.approx(energies[0], abs=ENERGY_TOLERANCE, rel=0)
 
 
-def test_the_network_can_be_a_third_axis():
-    """The MM ladder and the network's are one system."""
+def test_interpolated_system_has_the_force_field_ladder_at_lambda_nnp_zero():
+    """One system contains the ladders of both potentials."""
     case = solvated_ligand("CO")
     coupling = Mechanical(constraints="keep", inside=Interpolated())
     hybrid = create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=coupling)
@@ -220,14 +220,14 @@ def test_a_charged_region_is_refused_under_ewald_sums():
         decouple(case.system, case.region)
 
 
-def test_the_given_system_is_not_changed():
+def test_input_system_is_not_changed():
     case = solvated_ligand("CO")
     before = openmm.XmlSerializer.serialize(case.system)
     decouple(case.system, case.region)
     assert openmm.XmlSerializer.serialize(case.system) == before
 
 
-def test_states_without_repulsion_between_charges_are_refused():
+def test_charges_require_full_sterics():
     with pytest.raises(ConfigError, match="charges only where sterics is 1"):
         AlchemicalState(0.5, 0.5)
     with pytest.raises(ConfigError, match=r"found 1\.5, allowed: 0 to 1"):
@@ -235,12 +235,12 @@ def test_states_without_repulsion_between_charges_are_refused():
 
 
 @pytest.mark.parametrize("values", [(1, 0.5), (0.5, 0), (1, 0.2, 0.5, 0), (1,)])
-def test_schedules_go_from_one_to_zero(values):
+def test_schedules_must_decrease_from_one_to_zero(values):
     with pytest.raises(ConfigError, match="electrostatics: found"):
         decoupling_schedule(values)
 
 
-def test_a_schedule_takes_the_charges_off_first():
+def test_schedules_remove_charges_before_sterics():
     states = decoupling_schedule((1, 0), (0.5, 0))
     found = [(state.electrostatics, state.sterics) for state in states]
     assert found == [(1, 1), (0, 1), (0, 0.5), (0, 0)]

@@ -25,8 +25,8 @@ from nnpmm.freeenergy.alchemy import (
 from nnpmm.sampling import StateEnergies, separate_groups
 from nnpmm.structures.amoeba_terms import shorten_amoeba_terms
 
-TOLERANCE, FORCE_TOLERANCE = 1e-5, 1e-3  # kJ/mol, kJ/mol/nm: what induced dipoles leave
-# A molecule with polarization groups of its own in a box, and quick ones.
+TOLERANCE, FORCE_TOLERANCE = 1e-5, 1e-3  # kJ/mol, kJ/mol/nm, from the tolerance of induced dipoles
+# A molecule with several polarization groups in a box, and fast cases.
 CASES = {
     "glycine dipeptide": lambda: amoeba_case("glycine dipeptide", waters=4),
     "water": lambda: amoeba_case("water", waters=4),
@@ -82,17 +82,17 @@ def at(context, name, value, positions):
     return energy_and_forces(context)
 
 
-def same(found, expected):
+def assert_same(found, expected):
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=FORCE_TOLERANCE)
 
 
-def rest_of(case):
+def environment_atoms(case):
     return np.delete(np.arange(len(case.positions)), case.region)
 
 
 def environment(case):
-    """Energy and forces of all but the region, as a system that OpenMM makes without it."""
+    """Energy and forces of the environment, from a system that OpenMM builds without the region."""
     modeller = app.Modeller(case.topology, case.positions * unit.nanometer)
     atoms = list(case.topology.atoms())
     modeller.delete([atoms[index] for index in case.region])
@@ -111,40 +111,42 @@ def environment(case):
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     if case.box is not None:
         context.setPeriodicBoxVectors(*case.box)
-    context.setPositions(case.positions[rest_of(case)])
+    context.setPositions(case.positions[environment_atoms(case)])
     return energy_and_forces(context)
 
 
-def test_full_interaction_is_the_system_itself(case, whole, charging):
-    same(at(charging, LAMBDA_ELECTROSTATICS, 1, case.positions), case.state(whole))
+def test_fully_coupled_state_equals_the_original_system(case, whole, charging):
+    assert_same(at(charging, LAMBDA_ELECTROSTATICS, 1, case.positions), case.state(whole))
 
 
-def test_the_stages_meet(case, charging, softening):
+def test_last_electrostatics_state_equals_first_sterics_state(case, charging, softening):
     off = at(charging, LAMBDA_ELECTROSTATICS, 0, case.positions)
-    same(off, at(softening, AMOEBA_STERICS, 1, case.positions))
+    assert_same(off, at(softening, AMOEBA_STERICS, 1, case.positions))
     assert abs(off[0] - at(charging, LAMBDA_ELECTROSTATICS, 1, case.positions)[0]) > 1
 
 
-def test_no_interaction_is_region_and_environment(case, whole, softening):
+def test_decoupled_state_is_the_sum_of_region_and_environment(case, whole, softening):
     inside = case.internal()
     if whole is not case.system:
         inside = TOY.bind(case.numbers)(case.whole_region)
     energy, outside = environment(case)
     forces = np.empty((len(case.positions), 3))
-    forces[case.region], forces[rest_of(case)] = inside[1], outside
-    same(at(softening, AMOEBA_STERICS, 0, case.positions), (inside[0] + energy, forces))
+    forces[case.region], forces[environment_atoms(case)] = inside[1], outside
+    assert_same(at(softening, AMOEBA_STERICS, 0, case.positions), (inside[0] + energy, forces))
 
 
-def test_a_decoupled_region_may_be_anywhere(case, softening):
+def test_decoupled_energy_is_independent_of_the_place_of_the_region(case, softening):
     moved = case.positions.copy()
     moved[case.region] += [0.3, -0.2, 0.25]
     energies = [at(softening, AMOEBA_STERICS, 0, where)[0] for where in (case.positions, moved)]
     assert energies[1] == pytest.approx(energies[0], abs=TOLERANCE, rel=0)
 
 
-def test_energies_are_finite_where_atoms_overlap(case, softening):
+def test_energies_of_overlapping_atoms_are_finite(case, softening):
     moved = case.positions.copy()
-    moved[case.region] += case.positions[rest_of(case)[0]] - case.positions[case.region[0]]
+    moved[case.region] += (
+        case.positions[environment_atoms(case)[0]] - case.positions[case.region[0]]
+    )
     moved[case.region, 0] += 1e-3
     found = [at(softening, AMOEBA_STERICS, value, moved) for value in (0, 0.1, 0.5, 0.9)]
     assert all(np.isfinite(forces).all() for _, forces in found)
@@ -153,17 +155,19 @@ def test_energies_are_finite_where_atoms_overlap(case, softening):
     assert energies.max() - energies.min() < 1e6
 
 
-def test_multipoles_at_full_strength_fall_below_the_wall():
-    """This is why the second stage, in which atoms may overlap, has no multipoles."""
+def test_full_multipoles_diverge_where_atoms_overlap():
+    """Therefore the second stage, in which atoms may overlap, has no multipoles."""
     case = amoeba_case("water", app.NoCutoff, waters=4)
     moved = case.positions.copy()
-    moved[case.region] += case.positions[rest_of(case)[0]] - case.positions[case.region[0]]
+    moved[case.region] += (
+        case.positions[environment_atoms(case)[0]] - case.positions[case.region[0]]
+    )
     moved[case.region, 0] += 1e-3
     assert abs(case.state(case.system, moved)[0]) > 1e9
 
 
 @pytest.mark.parametrize("stage", [0, 1], ids=["electrostatics", "sterics"])
-def test_forces_are_those_of_the_energy(stage, case, charging, softening):
+def test_forces_are_the_negative_gradient(stage, case, charging, softening):
     context, name = ((charging, LAMBDA_ELECTROSTATICS), (softening, AMOEBA_STERICS))[stage]
     atoms = np.array([case.region[0], len(case.region)])
     assert_forces_match_energy(
@@ -175,8 +179,8 @@ def test_forces_are_those_of_the_energy(stage, case, charging, softening):
     )
 
 
-def test_gradient_of_the_electrostatics(case, charging):
-    """The derivative is exact, as the energy is linear; there is none for the soft core."""
+def test_electrostatics_gradient_matches_finite_differences(case, charging):
+    """The energy is linear in the parameter, so finite differences are exact."""
     ends = [at(charging, LAMBDA_ELECTROSTATICS, x, case.positions)[0] for x in (0.59, 0.61)]
     charging.setParameter(LAMBDA_ELECTROSTATICS, 0.6)
     slope = (ends[1] - ends[0]) / 0.02
@@ -193,7 +197,7 @@ def test_gradient_of_the_soft_core_is_refused(softening):
 @pytest.mark.parametrize(
     ("stage", "name"), [("electrostatics", LAMBDA_ELECTROSTATICS), ("sterics", AMOEBA_STERICS)]
 )
-def test_energies_in_the_states_of_a_ladder(stage, name):
+def test_state_energies_match_single_evaluations(stage, name):
     """Energies by force group, as replica exchange evaluates them, also for lambda_nnp."""
     case = amoeba_case("water", waters=4)
     hybrid = create_hybrid_system(
@@ -213,8 +217,8 @@ def test_energies_in_the_states_of_a_ladder(stage, name):
     assert np.ptp(expected) > 1
 
 
-def test_the_correction_of_the_cutoff_is_scaled_along():
-    """Without interaction, C / V is that of the environment alone."""
+def test_dispersion_correction_is_scaled_with_the_sterics():
+    """In the decoupled state, the correction is that of the environment alone."""
     case = amoeba_case("water", waters=4)
     found = {}
     for used in (True, False):
@@ -224,29 +228,29 @@ def test_the_correction_of_the_cutoff_is_scaled_along():
         context = case.context(decouple_amoeba(system, case.region, "sterics"))
         found[used] = [at(context, AMOEBA_STERICS, x, case.positions)[0] for x in (1, 0)]
     whole, decoupled = np.subtract(found[True], found[False])
-    # All molecules are the same: pairs of 5 become pairs of 4.
+    # All molecules are equal, and the number of interacting ones decreases from 5 to 4.
     np.testing.assert_allclose(decoupled / whole, (4 / 5) ** 2, rtol=0, atol=1e-6)
 
 
-def test_round_trip_and_an_untouched_system():
+def test_xml_round_trip_and_unchanged_input():
     case = amoeba_case("water", waters=4)
     before = openmm.XmlSerializer.serialize(case.system)
     system = decouple_amoeba(case.system, case.region, "electrostatics")
     assert openmm.XmlSerializer.serialize(case.system) == before
     again = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
-    same(case.state(again), case.state(system))
+    assert_same(case.state(again), case.state(system))
 
 
-def test_molecules_move_through_the_box():
+def test_energy_is_independent_of_the_periodic_image():
     case = amoeba_case("water", waters=4)
     context = case.context(decouple_amoeba(case.system, case.region, "electrostatics"))
     expected = at(context, LAMBDA_ELECTROSTATICS, 0.5, case.positions)
     moved = case.positions.copy()
     moved[case.region] += case.box[0] - case.box[2]
-    same(at(context, LAMBDA_ELECTROSTATICS, 0.5, moved), expected)
+    assert_same(at(context, LAMBDA_ELECTROSTATICS, 0.5, moved), expected)
 
 
-def test_what_is_refused():
+def test_unsupported_systems_are_refused():
     case = amoeba_case("water", waters=4)
     with pytest.raises(ConfigError, match="found the stage 'all'"):
         decouple_amoeba(case.system, case.region, "all")

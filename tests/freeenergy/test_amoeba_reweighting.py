@@ -22,7 +22,7 @@ from nnpmm.models import FunctionModel, OpenMMPotential
 from nnpmm.simulation import load_config, reweight_trajectories
 
 
-def test_frames_of_amoeba_give_what_a_context_gives():
+def test_differences_of_amoeba_frames_match_a_context():
     """The derivative with respect to lambda_nnp of a System that scales only the difference."""
     case = amoeba_case("water", waters=2)
     rng = np.random.default_rng(1)
@@ -40,7 +40,7 @@ def test_frames_of_amoeba_give_what_a_context_gives():
         context.setPositions(frame)
         expected.append(nnp_derivative(context))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
-    assert np.ptp(found) > 1  # the frames differ, so their order counts
+    assert np.ptp(found) > 1  # the frames differ, so that their order is tested
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def methanol():
     return (case.system, case.topology, case.region, TOY), case.positions
 
 
-def test_both_embeddings_are_the_same_with_fixed_charges(methanol):
+def test_embeddings_agree_for_fixed_charges(methanol):
     setup, frame = methanol
     found = [
         region_differences(*setup, positions=[frame], embedding=embedding)
@@ -60,7 +60,7 @@ def test_both_embeddings_are_the_same_with_fixed_charges(methanol):
 
 
 def with_a_moved_proton(setup, frame):
-    """Positions with the hydrogen of the hydroxyl group on the nearest oxygen of a water."""
+    """Positions with the hydroxyl proton transferred to the nearest water."""
     atoms = list(setup[1].atoms())
     (oxygen,) = [k for k in setup[2] if atoms[k].element.symbol == "O"]
     hydrogens = [k for k in setup[2] if atoms[k].element.symbol == "H"]
@@ -74,7 +74,7 @@ def with_a_moved_proton(setup, frame):
 
 
 @pytest.mark.parametrize("embedding", ["mechanical", "subtractive"])
-def test_frames_whose_bonds_changed_are_named(methanol, embedding):
+def test_frames_with_changed_bonds_are_reported(methanol, embedding):
     setup, frame = methanol
     frames = [frame, with_a_moved_proton(setup, frame), frame]
     with pytest.raises(
@@ -88,7 +88,7 @@ def test_frames_whose_bonds_changed_are_named(methanol, embedding):
     np.testing.assert_allclose(found, [same, np.nan, same], rtol=0, atol=1e-9)
 
 
-def test_link_atoms_do_not_go_with_subtraction(methanol):
+def test_link_atoms_with_subtractive_embedding_are_refused(methanol):
     setup, frame = methanol
     with pytest.raises(ConfigError, match="found link atoms with subtractive embedding"):
         region_differences(*setup, positions=[frame], embedding="subtractive", boundary=LinkAtoms())
@@ -99,7 +99,7 @@ SCALE = 1.02
 
 @pytest.fixture
 def waters(tmp_path, monkeypatch):
-    """Settings of a water in AMOEBA water, whose network is AMOEBA by a factor, and 150 frames."""
+    """Settings and 150 frames of AMOEBA water, in which the network is AMOEBA, scaled."""
     modeller = water()
     with_water(modeller, 2)
     modeller.topology.setUnitCellDimensions(BOX * unit.nanometer)
@@ -146,7 +146,7 @@ def waters(tmp_path, monkeypatch):
     return tmp_path, energies
 
 
-def test_a_trajectory_of_amoeba(waters):
+def test_reweighting_an_amoeba_trajectory(waters):
     """The result is the exponential average of all frames, which are independent."""
     folder, energies = waters
     config = load_config(folder / "md.yaml")

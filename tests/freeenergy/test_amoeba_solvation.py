@@ -79,14 +79,14 @@ def test_states_of_the_two_ladders(raw, tmp_path):
     ] * 7
 
 
-def test_default_states_are_as_many_as_the_published_windows(raw, tmp_path):
+def test_default_number_of_states_is_that_of_the_published_windows(raw, tmp_path):
     del raw["ladder"]
     found = settings(raw, tmp_path, potentials=["force field"])
     states = [stage_states(found, stage) for stage in ("electrostatics", "sterics")]
     assert sum(map(len, states)) - 1 == 21  # the stages meet in one state
 
 
-def test_both_ladders_have_the_network_at_their_ends(raw, tmp_path):
+def test_network_difference_is_the_same_in_both_ladders(raw, tmp_path):
     """The change of potential is the same with and without the solvent at one geometry."""
     found = settings(raw, tmp_path)
     box = load_box(found)
@@ -108,7 +108,7 @@ def test_both_ladders_have_the_network_at_their_ends(raw, tmp_path):
 
 
 @pytest.mark.slow
-def test_from_a_box_to_a_number(raw, tmp_path, call):
+def test_command_calculates_a_solvation_free_energy(raw, tmp_path, call):
     """Each state is sampled for 0.1 ps; the contributions of the stages add up to the total."""
     path = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw))
     out = tmp_path / "out"
@@ -141,7 +141,7 @@ def test_from_a_box_to_a_number(raw, tmp_path, call):
         ({"solute": None}, "found no solute"),
     ],
 )
-def test_what_a_box_must_have(raw, tmp_path, change, match):
+def test_invalid_settings_of_a_box_are_refused(raw, tmp_path, change, match):
     with pytest.raises(ConfigError, match=match):
         load_box(settings(raw, tmp_path, **change))
 
@@ -153,7 +153,7 @@ def test_what_a_box_must_have(raw, tmp_path, change, match):
         ({"hydrogen_mass": "3 amu"}, "system.hydrogen_mass: give 'hydrogen_mass'"),
     ],
 )
-def test_settings_of_the_system(raw, tmp_path, change, match):
+def test_invalid_settings_of_the_system_are_refused(raw, tmp_path, change, match):
     system = {**raw["system"], **change}
     with pytest.raises(ConfigError, match=match):
         settings(raw, tmp_path, system=system)
@@ -161,7 +161,7 @@ def test_settings_of_the_system(raw, tmp_path, change, match):
 
 @pytest.fixture
 def of_molecules(raw, tmp_path):
-    """Hydrogen peroxide alone, and a water that a box is built of."""
+    """Hydrogen peroxide alone, and a water molecule to build the box of."""
     lines = (tmp_path / "system.xyz").read_text().splitlines()
     write(tmp_path, "peroxide.xyz", "\n".join(["4 peroxide", *lines[2:6]]) + "\n")
     write(
@@ -174,7 +174,7 @@ def of_molecules(raw, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_box_is_built_of_the_solvent(of_molecules, tmp_path, monkeypatch):
+def test_solvent_box_is_built_once_and_reused(of_molecules, tmp_path, monkeypatch):
     """The box is packed and compressed once, then stored; its density is not tested."""
     monkeypatch.setattr(compression, "require_liquid", lambda *_, **__: None)
     monkeypatch.setattr(compression, "_FLUCTUATION", 0.5)
@@ -199,7 +199,7 @@ def test_a_box_is_built_of_the_solvent(of_molecules, tmp_path, monkeypatch):
         ({"solvent": {"xyz": "no.xyz"}}, r"no.xyz: no such file; give the Tinker coordinates"),
     ],
 )
-def test_what_a_solvent_must_be(of_molecules, tmp_path, change, match):
+def test_invalid_solvents_are_refused(of_molecules, tmp_path, change, match):
     with pytest.raises((ConfigError, InputFileError), match=match):
         prepare_box(settings(of_molecules, tmp_path, **change), tmp_path)
 
@@ -216,13 +216,13 @@ def test_a_charged_solute_is_refused(raw, tmp_path, call, pilot):
     assert "box" in found.err
 
 
-def test_options_that_do_not_go_with_a_box(raw, tmp_path, call):
+def test_molecule_options_with_a_box_are_refused(raw, tmp_path, call):
     path = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw))
     found = call(main, "solvation", path, "--smiles", "CO")
     found.assert_one_line_error("found --smiles with a box of AMOEBA")
 
 
-def test_valence_terms_have_the_inner_time_step(raw, tmp_path):
+def test_valence_terms_use_the_inner_time_step(raw, tmp_path):
     from nnpmm.freeenergy.legs import create_simulation
 
     found = settings(raw, tmp_path, potentials=["force field"])
@@ -232,7 +232,9 @@ def test_valence_terms_have_the_inner_time_step(raw, tmp_path):
     assert isinstance(integrator, RespaIntegrator)
     assert [level.substeps for level in integrator.levels] == [1, 4]
     (fast,) = integrator.levels[1].groups
-    assert len(integrator.levels[0].groups) == 1  # of several, each is evaluated twice in a step
+    assert (
+        len(integrator.levels[0].groups) == 1
+    )  # each further group would be evaluated twice in a step
     kinds = {type(f).__name__ for f in leg.system.getForces() if f.getForceGroup() == fast}
     assert "HarmonicBondForce" in kinds
     assert not kinds & {"AmoebaVdwForce", "CustomCVForce", "PythonForce"}

@@ -41,7 +41,7 @@ def complex_of(receptor="c1ccccc1C=CCC", ligand="c1ccccc1", water=1) -> MMSystem
 
 
 def trajectory(mm, *, n_frames=60, floppy=(), seed=1, drift=0.0):
-    """Frames in which molecules are rigid but for noise, and tumble as a whole."""
+    """Frames of nearly rigid molecules, each frame rotated as a whole."""
     generator = np.random.default_rng(seed)
     frames = []
     for number in range(n_frames):
@@ -62,16 +62,16 @@ def prepared(mm, frames):
     return solute, Site.around(mm.topology, solute, positions[0], 0.5), positions
 
 
-def choice_of(mm, frames):
+def anchors_of(mm, frames):
     return choose_anchors(
         mm.topology, *prepared(mm, frames), springs=SPRINGS, temperature=TEMPERATURE
     )
 
 
-def test_anchors_keep_their_place_and_stay_out_of_line():
+def test_anchors_are_rigid_and_not_collinear():
     mm = complex_of()
     names = [atom.element.symbol for atom in mm.topology.atoms()]
-    found = choice_of(mm, trajectory(mm, floppy=[1]))
+    found = anchors_of(mm, trajectory(mm, floppy=[1]))
     atoms = found.restraint.atoms
     assert len(set(atoms)) == 6
     assert set(atoms[3:]) <= set(mm.ligand_atoms.tolist())
@@ -87,23 +87,23 @@ def test_anchors_keep_their_place_and_stay_out_of_line():
     assert "kT on average" in text
 
 
-def test_the_choice_is_reproducible_and_does_not_depend_on_tumbling():
+def test_choice_is_reproducible_and_independent_of_rotation():
     mm = complex_of()
     frames = trajectory(mm)
-    first = choice_of(mm, frames)
-    assert choice_of(mm, frames).restraint == first.restraint
+    first = anchors_of(mm, frames)
+    assert anchors_of(mm, frames).restraint == first.restraint
     turned = [Rotation.random(random_state=99).apply(frame) for frame in frames]
-    assert choice_of(mm, turned).restraint.atoms == first.restraint.atoms
+    assert anchors_of(mm, turned).restraint.atoms == first.restraint.atoms
     moved = [frame.copy() for frame in frames]
     for frame in moved[::2]:
         frame[mm.ligand_atoms] += BOX[0] - BOX[2]  # another image
-    again = choice_of(mm, moved).restraint
+    again = anchors_of(mm, moved).restraint
     assert again.atoms == first.restraint.atoms
     np.testing.assert_allclose(again.reference, first.restraint.reference, atol=1e-9, rtol=0)
 
 
-def test_no_other_set_restrains_less():
-    """The search against all sets of anchors, one by one."""
+def test_chosen_anchors_minimise_the_restraint_energy():
+    """The result of the search is compared with all sets of anchors."""
     mm = complex_of()
     frames = trajectory(mm, n_frames=25, seed=3)
     solute, site, positions = prepared(mm, frames)
@@ -116,7 +116,7 @@ def test_no_other_set_restrains_less():
     for head, chain in itertools.product(itertools.permutations(range(6), 3), chains.tolist()):
         rows = [*head, *chain]
         places = positions[:, rows]
-        one = describe_of(mm, solute, site, positions, rows)
+        one = restraint_of(mm, solute, site, positions, rows)
         bends = bond_angle(*np.moveaxis(places[:, :3], 1, 0))
         angles = np.array(one.reference[1:3])
         if (np.minimum(angles, np.pi - angles) > least).all() and (
@@ -128,7 +128,7 @@ def test_no_other_set_restrains_less():
     assert own == pytest.approx(min(energies), rel=1e-6)
 
 
-def describe_of(mm, solute, site, positions, rows):
+def restraint_of(mm, solute, site, positions, rows):
     from nnpmm.freeenergy.binding.boresch import BoreschRestraint
 
     reference = reference_values(anchor_coordinates(positions[:, rows]), SPRINGS)
@@ -140,8 +140,8 @@ def describe_of(mm, solute, site, positions, rows):
     )
 
 
-def test_values_are_those_of_one_pose():
-    """A torsion around 180 degrees, and one that spends a quarter of the run in another pose."""
+def test_reference_values_are_those_of_the_main_pose():
+    """A torsion around 180 degrees, and one with another value in a quarter of the frames."""
     generator = np.random.default_rng(5)
     coordinates = np.tile([0.5, 1.5, 1.6, np.pi, 0.3, 1.0], (200, 1))
     coordinates += generator.normal(0, 0.02, coordinates.shape)
@@ -153,17 +153,17 @@ def test_values_are_those_of_one_pose():
     np.testing.assert_allclose(found[[0, 1, 2, 5]], [0.5, 1.5, 1.6, 1.0], atol=0.01, rtol=0)
 
 
-def test_a_backbone_is_taken_before_side_chains():
+def test_backbone_anchors_are_preferred_to_side_chains():
     mm = complex_of("NCC(=O)NCC(=O)NCC(=O)O")
     residue = next(mm.topology.residues())
     names = iter(["N", "CA", "C", "O"])
     for atom in list(residue.atoms())[:4]:
         atom.name = next(names)
-    found = choice_of(mm, trajectory(mm))
+    found = anchors_of(mm, trajectory(mm))
     assert set(found.restraint.atoms[:3]) == {0, 1, 2}
 
 
-def test_given_anchors_in_line_are_refused():
+def test_collinear_given_anchors_are_refused():
     mm = complex_of()
     solute, site, frames = prepared(mm, trajectory(mm))
     ligand = solute.ligand[:3].tolist()
@@ -176,7 +176,7 @@ def test_given_anchors_in_line_are_refused():
         )
 
 
-def test_a_ligand_that_leaves_is_noticed():
+def test_ligand_that_leaves_its_site_is_an_error():
     mm = complex_of()
     frames = trajectory(mm, drift=0.02)
     _, site, positions = prepared(mm, frames)
@@ -188,10 +188,10 @@ def test_a_ligand_that_leaves_is_noticed():
         site.require_bound(positions[40], "in the run")
 
 
-def test_what_is_no_complex_is_refused():
+def test_systems_without_a_bound_ligand_are_refused():
     with pytest.raises(SimulationError, match="no three of them bonded in a chain"):
         mm = complex_of(ligand="CO")
-        choice_of(mm, trajectory(mm))
+        anchors_of(mm, trajectory(mm))
     mm = complex_of()
     everything = np.arange(len(mm.positions) - 3)
     alone = MMSystem(mm.topology, mm.positions, BOX, mm.system, everything)

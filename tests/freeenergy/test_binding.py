@@ -48,7 +48,7 @@ SMALL = {
     "threads": 1,
     "restraint": {
         "distance_constant": 1000.0,
-        "angle_constant": 200.0,  # wide limits for the angles of any short run
+        "angle_constant": 200.0,  # so weak that the angles of any short run are allowed
         "site_radius": "1.5 nm",
     },
     "pilot": {"equilibration": "1 ps", "length": "2 ps", "interval": "0.1 ps"},
@@ -59,7 +59,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A small alcohol next to alanine dipeptide, which stands for a protein."""
+    """Ethanol next to alanine dipeptide, which stands for a protein."""
     folder = tmp_path_factory.mktemp("complex")
     protein = dipeptide()
     write_pdb(folder / "protein.pdb", protein.topology, protein.positions)
@@ -89,21 +89,21 @@ def settings(folder, **changes) -> BindingSettings:
 def finished(files, tmp_path_factory):
     """A calculation with both potentials, far too short to be converged."""
     folder = tmp_path_factory.mktemp("binding")
-    told, reasons = [], []
+    announced, reasons = [], []
 
     def announce(*ladder):
-        told.append(ladder)
+        announced.append(ladder)
         return lambda *_: None
 
     result = run_binding(settings(files), folder, announce=announce, explain=reasons.append)
-    return folder, result, told, reasons
+    return folder, result, announced, reasons
 
 
 @pytest.mark.slow
-def test_from_a_complex_to_a_number(files, finished):
-    folder, result, told, reasons = finished
+def test_run_calculates_a_binding_free_energy(files, finished):
+    folder, result, announced, reasons = finished
     assert_job_finds("binding", settings(files), folder, result)
-    assert [what for what, *_ in told] == [
+    assert [what for what, *_ in announced] == [
         "short run of the complex",
         "solvent joint",
         "complex joint",
@@ -129,7 +129,7 @@ def test_from_a_complex_to_a_number(files, finished):
 
 
 @pytest.mark.slow
-def test_the_restraint_of_the_decoupled_ligand_has_its_known_energy(finished, files):
+def test_restraint_energies_of_states_match_the_samples(finished, files):
     """The mean is about 3 kT, and the energies are those in the ladder's samples."""
     folder, result, _, _ = finished
     (leg,) = result.ladders["complex"]["joint"]
@@ -147,7 +147,7 @@ def test_the_restraint_of_the_decoupled_ligand_has_its_known_energy(finished, fi
 
 
 @pytest.mark.slow
-def test_the_report_warns_that_it_is_not_converged(finished):
+def test_report_warns_of_missing_convergence(finished):
     folder, _, _, _ = finished
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 3 + 4 + 5
@@ -157,8 +157,8 @@ def test_the_report_warns_that_it_is_not_converged(finished):
 
 
 @pytest.mark.slow
-def test_a_calculation_goes_on(finished, files):
-    """The same settings sample nothing again; a longer time samples only the rest."""
+def test_resume_continues_the_calculation(finished, files):
+    """The same settings sample nothing; a longer time samples only the rest."""
     folder, first, _, _ = finished
     again = run_binding(settings(files), folder, resume=True)
     assert again.record == first.record
@@ -180,7 +180,7 @@ def test_a_calculation_goes_on(finished, files):
         ({"pilot": {"length": "3 ps", "interval": "0.1 ps"}}, "started with pilot"),
     ],
 )
-def test_another_calculation_does_not_go_on_with_it(finished, files, changes, words):
+def test_resume_with_other_settings_is_refused(finished, files, changes, words):
     folder, _, _, _ = finished
     with pytest.raises(ConfigError, match=words):
         run_binding(settings(files, **changes), folder, resume=True)
@@ -189,7 +189,7 @@ def test_another_calculation_does_not_go_on_with_it(finished, files, changes, wo
 
 
 @pytest.mark.slow
-def test_the_alchemical_complex_without_restraint_is_the_complex(finished, files):
+def test_unrestrained_alchemical_complex_equals_the_complex(finished, files):
     """At full interaction, restraint 0 and either potential; the restraint adds its energy."""
     folder, _, _, _ = finished
     chosen = settings(files)
@@ -223,7 +223,7 @@ def test_the_alchemical_complex_without_restraint_is_the_complex(finished, files
 
 
 @pytest.mark.slow
-def test_a_ligand_that_leaves_ends_the_ladder(finished, files):
+def test_ladder_stops_if_the_ligand_leaves_its_site(finished, files):
     folder, _, _, _ = finished
     chosen = settings(files)
     mm = load_complex(chosen)
@@ -237,7 +237,7 @@ def test_a_ligand_that_leaves_ends_the_ladder(finished, files):
     complex_leg(chosen, mm, pilot, solute, "force field").watch(context)
 
 
-def test_a_charged_ligand_is_refused_before_it_has_parameters(files, tmp_path, monkeypatch):
+def test_charged_ligand_is_refused_before_parameterization(files, tmp_path, monkeypatch):
     molecule = molecule_from_smiles("CC[NH3+]", seed=1)
     with Chem.SDWriter(str(tmp_path / "ion.sdf")) as writer:
         writer.write(molecule)
@@ -249,7 +249,7 @@ def test_a_charged_ligand_is_refused_before_it_has_parameters(files, tmp_path, m
         run_binding(BindingSettings.model_validate(changed), tmp_path / "out")
 
 
-def test_charges_that_add_up_to_a_fraction_are_refused(files, monkeypatch):
+def test_fractional_total_charge_is_refused(files, monkeypatch):
     """They are refused before the short run, not by decoupling after it."""
 
     def load_changed(source, **options):
@@ -264,7 +264,7 @@ def test_charges_that_add_up_to_a_fraction_are_refused(files, monkeypatch):
         load_complex(settings(files))
 
 
-def test_a_ligand_that_leaves_in_the_short_run(files, tmp_path):
+def test_short_run_stops_if_the_ligand_leaves_its_site(files, tmp_path):
     moving = settings(files, restraint={"site_radius": "0.01 nm"}, potentials=["force field"])
     with pytest.raises(SimulationError, match="left its site in the short run"):
         run_binding(moving, tmp_path)
@@ -272,7 +272,7 @@ def test_a_ligand_that_leaves_in_the_short_run(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_ligand_in_water_has_the_force_field_of_the_complex(files):
+def test_ligand_in_water_has_the_parameters_of_the_complex(files):
     """For the same geometry without a cutoff, the ligand's internal energy is the same."""
     chosen = settings(files)
     mm = load_complex(chosen)
@@ -317,12 +317,12 @@ def test_bad_input_is_refused_before_anything_runs(files, tmp_path, changes, err
         ),
     ],
 )
-def test_settings_that_make_no_sense(files, changes, words):
+def test_invalid_settings_are_refused(files, changes, words):
     with pytest.raises(ConfigError, match=words):
         settings(files, **changes)
 
 
-def test_symmetry_adds_its_logarithm(files):
+def test_symmetry_number_contributes_its_logarithm(files):
     """If one of two equivalent poses is sampled, -kT ln 2 is added."""
     from nnpmm.freeenergy.binding import result
 
@@ -332,7 +332,7 @@ def test_symmetry_adds_its_logarithm(files):
     assert result.symmetry_free_energy(settings(files)) == 0
 
 
-def test_the_template_is_a_settings_file(tmp_path):
+def test_template_is_a_valid_settings_file(tmp_path):
     path = tmp_path / "binding.yaml"
     path.write_text(template())
     read = read_settings(BindingSettings, path)
@@ -365,13 +365,13 @@ def test_the_template_is_a_settings_file(tmp_path):
         (["none.yaml"], ["none.yaml"]),
     ],
 )
-def test_bad_requests_are_one_line(call, tmp_path, arguments, words):
+def test_bad_arguments_give_one_line(call, tmp_path, arguments, words):
     result = call(main, "binding", *arguments, "-o", tmp_path / "out")
     result.assert_one_line_error(*words)
 
 
 @pytest.mark.slow
-def test_the_command_prints_what_it_found(call, finished, files):
+def test_command_prints_the_result(call, finished, files):
     folder, _, _, _ = finished
     path = files / "again.yaml"
     system = {
@@ -389,7 +389,7 @@ def test_the_command_prints_what_it_found(call, finished, files):
 
 
 @pytest.mark.data
-def test_prepared_files_of_a_host_and_its_guest():
+def test_amber_files_of_a_host_guest_complex():
     """CB7-B2: 126 + 30 atoms, and the guest's own box with the charges of the files."""
     folder = shared_data("cb7-b2")
     system = {

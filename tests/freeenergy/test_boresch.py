@@ -25,7 +25,7 @@ from nnpmm.freeenergy.binding.boresch import (
 )
 
 REFERENCE = (0.45, 1.4, 1.9, 0.6, -2.9, 3.0)
-# A triangle of rigid bonds: the receptor is at the origin, the ligand beside it.
+# Two rigid triangles: the receptor at the origin, and the ligand.
 RECEPTOR = np.array([[0.0, 0.25, 0.0], [-0.2, 0.0, 0.0], [0.0, 0.0, 0.0]])
 LIGAND = np.array([[0.0, 0.0, 0.0], [0.15, 0.05, 0.0], [0.1, 0.2, 0.0]])
 
@@ -60,8 +60,8 @@ def energy_of(context, positions) -> float:
 
 
 @pytest.mark.parametrize("periodic", [False, True])
-def test_energy_is_that_of_the_reference(periodic):
-    """Also where the molecules are in different images of the box."""
+def test_openmm_energy_matches_the_numpy_reference(periodic):
+    """This includes molecules in different periodic images."""
     context, generator = restrained_context(periodic), np.random.default_rng(4)
     for _ in range(50):
         places = generator.uniform(0, 0.7, (6, 3))
@@ -74,7 +74,7 @@ def test_energy_is_that_of_the_reference(periodic):
             np.testing.assert_allclose(coordinates, anchor_coordinates(places), atol=1e-9, rtol=0)
 
 
-def test_torsions_have_no_jump_at_180_degrees():
+def test_torsions_are_periodic():
     """phi_C is -179 degrees where the reference is 172: 9 degrees away, not 351."""
     near = np.array(REFERENCE)
     near[5] = np.radians(-179.0)
@@ -82,7 +82,7 @@ def test_torsions_have_no_jump_at_180_degrees():
     assert float(restraint_energies(restraint(), near)) == pytest.approx(expected)
 
 
-def test_forces_are_the_gradient():
+def test_forces_are_the_negative_gradient():
     context, step = restrained_context(), 1e-6
     places = np.random.default_rng(8).uniform(0, 0.6, (6, 3))
     context.setPositions(places)
@@ -98,7 +98,7 @@ def test_forces_are_the_gradient():
         )
 
 
-def test_the_formula_is_the_limit_of_stiff_springs():
+def test_integral_converges_to_the_stiff_spring_formula():
     """The integral approaches it as the springs stiffen; at usual springs it differs by < 2 %."""
     gaps = []
     for factor in (1, 10, 100, 1000):
@@ -112,7 +112,7 @@ def test_the_formula_is_the_limit_of_stiff_springs():
     assert gaps[-1] < 1e-3
 
 
-def test_release_of_soft_springs_by_plain_sums():
+def test_release_of_soft_springs_matches_riemann_sums():
     """Riemann sums over the coordinates of a restraint far from the stiff limit."""
     soft = restraint(50.0, 2.0)
     widths = (4.0, np.pi, np.pi, 2 * np.pi, 2 * np.pi, 2 * np.pi)
@@ -129,11 +129,8 @@ def test_release_of_soft_springs_by_plain_sums():
     assert release_free_energy(soft, TEMPERATURE) == pytest.approx(expected, abs=1e-3)
 
 
-def test_a_published_case():
-    """The formula term by term at 300 K: r0 0.5 nm, both angles 90 degrees, springs 4184 and 41.84.
-
-    Written out with logarithms in kcal/mol, as the field does it.
-    """
+def test_stiff_spring_formula_matches_the_published_expression():
+    """r0 is 0.5 nm, both angles are 90 degrees, at 300 K; in the units of the literature."""
     chosen = restraint(4184.0, 41.84, (0.5, np.pi / 2, np.pi / 2, 0.0, 0.0, 0.0))
     kt = 0.0019872043 * TEMPERATURE  # kcal/mol
     volume, r0 = 1660.539, 5.0  # cubic angstrom, angstrom
@@ -152,7 +149,7 @@ def test_collinear_anchors_are_refused(degrees):
 
 
 def rigid_pair(width):
-    """Two rigid triangles without interactions, each held together by constraints."""
+    """Two rigid triangles without interactions; constraints keep them rigid."""
     system = particles(6)
     for molecule in ((0, 1, 2), (3, 4, 5)):
         shape = RECEPTOR if molecule[0] == 0 else LIGAND
@@ -164,7 +161,7 @@ def rigid_pair(width):
 
 
 def test_release_of_two_rigid_molecules_from_sampling(tmp_path):
-    """A ladder from free in a periodic box to restrained; 1 molecule in the box's own volume.
+    """A ladder from two free molecules in a periodic box to restrained ones.
 
     The box is wide enough that the restraint does not reach its images.
     """

@@ -41,8 +41,8 @@ def settings(**changes) -> SolvationSettings:
 
 
 @pytest.mark.slow
-def test_from_an_ion_to_a_number(call, tmp_path):
-    """Methylammonium's intrinsic value is near -75 kcal/mol; MMFF94 charges and 2 ps are rough."""
+def test_command_calculates_the_solvation_free_energy_of_an_ion(call, tmp_path):
+    """The intrinsic value of methylammonium is near -75 kcal/mol; MMFF94 and 2 ps are imprecise."""
     path = tmp_path / "ion.yaml"
     path.write_text(json.dumps(ION))
     result = call(main, "solvation", path, "--charge", 1, "-o", tmp_path / "out")
@@ -65,7 +65,7 @@ def test_from_an_ion_to_a_number(call, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["tip3p", "opc3", "opc", "tip4pew"])
-def test_the_second_moment_is_that_of_the_water_model(tmp_path, model):
+def test_discrete_solvent_correction_of_each_water_model(tmp_path, model):
     """From the published geometries; M lies on the bisector."""
     geometry = {  # O-H, nm; H-O-H, degrees; O-M, nm; charge of H
         "tip3p": (0.09572, 104.52, 0.0, 0.417),
@@ -107,12 +107,12 @@ def test_the_second_moment_is_that_of_the_water_model(tmp_path, model):
         ),
     ],
 )
-def test_what_a_charged_solute_needs(tmp_path, changes, error, words):
+def test_missing_settings_of_a_charged_solute_are_reported(tmp_path, changes, error, words):
     with pytest.raises(error, match=words):
         run_solvation(settings(**changes), tmp_path)
 
 
-def test_states_follow_the_charge():
+def test_number_of_states_depends_on_the_charge():
     assert settings_for_solute(settings()).ladder.electrostatics == tuple(
         1 - n / 8 for n in range(9)
     )
@@ -131,14 +131,14 @@ def test_a_neutral_solute_is_not_corrected(tmp_path):
     assert correct_for_box(wanted, prepare(wanted, tmp_path), np.array([20.0])) is None
 
 
-def test_the_difference_of_the_potentials_needs_no_permittivity():
+def test_difference_between_potentials_needs_no_permittivity():
     """The correction does not apply: nothing is decoupled, and both ends have the same charges."""
     changes = {"potentials": ["network", "force field"], "route": "correction"}
     wanted = settings(solvent="toluene", model="AIMNet2", **changes)
     assert not wanted.decouples
 
 
-def test_the_charge_of_amber_files_is_the_sum_of_their_charges(tmp_path):
+def test_solute_charge_is_the_sum_of_the_amber_charges(tmp_path):
     parmed = pytest.importorskip("parmed")
     molecule, parameters = read_molecule(SoluteSettings(smiles="CC(=O)[O-]", parameters="fallback"))
     topology, positions = to_openmm_topology(molecule)
@@ -157,7 +157,7 @@ def test_the_charge_of_amber_files_is_the_sum_of_their_charges(tmp_path):
         read_molecule(SoluteSettings(**files))
 
 
-def test_an_ion_without_bonds(tmp_path):
+def test_monatomic_ion_has_the_charge_of_its_parameters(tmp_path):
     """The charge is that of the parameters, since there are no bonds to derive it from."""
     parmed = pytest.importorskip("parmed")
     topology = app.Topology()

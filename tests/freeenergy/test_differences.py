@@ -1,4 +1,4 @@
-"""Energy differences of saved frames: against a context's, over box edges, regions, link atoms."""
+"""Energy differences of saved frames: against a context, periodic images, regions, link atoms."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def frames(box):
 
 @pytest.fixture(scope="module")
 def boxes(box):
-    """A box for each frame, (7, 3, 3), no two alike."""
+    """A box for each frame, (7, 3, 3), all different."""
     growth = 1 + 0.002 * np.arange(7)
     return growth[:, None, None] * np.array(box.box_vectors, dtype=float)
 
 
-def one_by_one(setup, coupling, frames, boxes=None):
+def context_differences(setup, coupling, frames, boxes=None):
     """nnp_derivative of a context at each frame, (k,)."""
     system = create_hybrid_system(*setup, coupling=coupling)
     platform = openmm.Platform.getPlatformByName("Reference")
@@ -71,16 +71,16 @@ def one_by_one(setup, coupling, frames, boxes=None):
     return np.array(found)
 
 
-def test_frames_give_what_a_context_gives(methanol, frames, boxes, monkeypatch):
+def test_differences_of_frames_match_a_context(methanol, frames, boxes, monkeypatch):
     monkeypatch.setattr(differences, "_BATCH", 3)  # two full batches and one of a single frame
     found = region_differences(*methanol, positions=frames, boxes=boxes)
     coupling = Mechanical(inside=Interpolated(), constraints="keep")
-    expected = one_by_one(methanol, coupling, frames, boxes)
+    expected = context_differences(methanol, coupling, frames, boxes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
-    assert np.ptp(found) > 3  # the frames differ, so their order counts
+    assert np.ptp(found) > 3  # the frames differ, so that their order is tested
 
 
-def test_frames_one_at_a_time_and_in_other_units(methanol, frames, boxes):
+def test_frames_from_a_generator_and_with_units(methanol, frames, boxes):
     expected = region_differences(*methanol, positions=frames, boxes=boxes)
     found = region_differences(
         *methanol,
@@ -90,7 +90,7 @@ def test_frames_one_at_a_time_and_in_other_units(methanol, frames, boxes):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_frames_of_a_file(methanol, frames, boxes, tmp_path):
+def test_frames_read_from_a_dcd_file(methanol, frames, boxes, tmp_path):
     """Single precision, and the box as lengths and angles."""
     expected = region_differences(*methanol, positions=frames, boxes=boxes)
     written = mdtraj.Trajectory(frames, mdtraj.Topology.from_openmm(methanol[1]))
@@ -102,21 +102,23 @@ def test_frames_of_a_file(methanol, frames, boxes, tmp_path):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_region_across_the_edge_of_the_box(methanol, frames, boxes, axis):
-    """Every atom wrapped on its own, with the region's centre on a face of the box."""
+def test_region_split_by_the_boundary(methanol, frames, boxes, axis):
+    """Every atom is wrapped individually, and the region's centre is on a face of the box."""
     expected = region_differences(*methanol, positions=frames, boxes=boxes)
     region, edges = methanol[2], boxes[:, None, axis, axis]
     centre = frames[:, region].mean(axis=1)[:, None, axis]
     wrapped = frames.copy()
     wrapped[:, :, axis] = (frames[:, :, axis] - centre) % edges
     kept = wrapped.copy()
-    assert (np.ptp(wrapped[:, region, axis], axis=1) > 0.8 * edges[:, 0]).all()  # split indeed
+    assert (
+        np.ptp(wrapped[:, region, axis], axis=1) > 0.8 * edges[:, 0]
+    ).all()  # the region is split
     found = region_differences(*methanol, positions=wrapped, boxes=boxes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
-    np.testing.assert_array_equal(wrapped, kept)  # the caller's frames stay as they are
+    np.testing.assert_array_equal(wrapped, kept)  # the caller's frames are not changed
 
 
-def test_box_vectors_that_are_not_reduced(methanol, frames, boxes):
+def test_unreduced_box_vectors(methanol, frames, boxes):
     skewed = boxes.copy()
     skewed[:, 1] += skewed[:, 0]
     skewed[:, 2] += skewed[:, 1]
@@ -131,7 +133,7 @@ def vacuum_frames(positions):
     return start + rng.normal(0, 0.002, (4, *start.shape))
 
 
-def test_the_box_of_the_frames_counts(network):
+def test_box_of_the_frames_is_used(network):
     """The default box of the system, here too small for butane's charged pairs, is not used."""
     topology, positions = side_by_side([("MOL", "CCCC")])
     system, frames = methanol_system(topology), vacuum_frames(positions)
@@ -144,7 +146,7 @@ def test_the_box_of_the_frames_counts(network):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_several_regions_add_up(network):
+def test_differences_of_several_regions_add_up(network):
     """Methanol and propane each have a network, and a water has none."""
     topology, positions = side_by_side([("MOL", "CO"), ("PRO", "CCC"), ("HOH", "O")], 0.6)
     mm, frames = methanol_system(topology), vacuum_frames(positions)
@@ -154,11 +156,11 @@ def test_several_regions_add_up(network):
     ]
     assert (np.abs(each) > 1).all()
     first = create_hybrid_system(mm, topology, regions[0], network, coupling=coupling)
-    expected = one_by_one((first, topology, regions[1], network), coupling, frames)
+    expected = context_differences((first, topology, regions[1], network), coupling, frames)
     np.testing.assert_allclose(sum(each), expected, rtol=0, atol=2e-3)
 
 
-def test_a_capped_region(network):
+def test_region_with_a_link_atom(network):
     """For half of butane, a link atom replaces the outer atom, in angles and torsions too."""
     molecule = structures.molecule_from_smiles("CCCC", seed=3)
     system = structures.create_ligand_system(molecule, structures.parameterize(molecule))
@@ -166,7 +168,9 @@ def test_a_capped_region(network):
     setup = system, topology, [0, 1, 4, 5, 6, 7, 8], network
     frames = vacuum_frames(positions * unit.nanometer)
     found = region_differences(*setup, positions=frames, boundary=LinkAtoms())
-    expected = one_by_one(setup, Mechanical(inside=Interpolated(), boundary=LinkAtoms()), frames)
+    expected = context_differences(
+        setup, Mechanical(inside=Interpolated(), boundary=LinkAtoms()), frames
+    )
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
     frames[:, 2, 0] += 0.02  # the carbon behind the cut bond
     moved = region_differences(*setup, positions=frames, boundary=LinkAtoms())
@@ -180,15 +184,17 @@ def test_rigid_water_in_the_region(network):
     setup = field.createSystem(topology, flexibleConstraints=True), topology, range(3), network
     frames = vacuum_frames(positions)
     found = region_differences(*setup, positions=frames)
-    expected = one_by_one(setup, Mechanical(inside=Interpolated(), constraints="keep"), frames)
+    expected = context_differences(
+        setup, Mechanical(inside=Interpolated(), constraints="keep"), frames
+    )
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
-    bare = field.createSystem(topology), *setup[1:]
+    no_terms = field.createSystem(topology), *setup[1:]
     with pytest.raises(ForceFieldError, match="of the angle with its ends at atoms"):
-        region_differences(*bare, positions=frames)
+        region_differences(*no_terms, positions=frames)
 
 
 @pytest.mark.parametrize("sides", [1, 2])
-def test_from_frames_to_a_free_energy_that_is_known(sides):
+def test_reweighting_frames_gives_the_exact_free_energy(sides):
     rng = np.random.default_rng(2)
     series = [
         region_differences(*mm_bond(), [0, 1], STIFF, positions=samples(rng, k, 2000))
@@ -205,18 +211,18 @@ def test_a_hybrid_system_is_refused(methanol, frames, boxes):
         region_differences(hybrid, *methanol[1:], positions=frames, boxes=boxes)
 
 
-def test_a_region_that_cuts_a_bond(methanol, frames, boxes):
+def test_region_that_cuts_a_bond_is_refused(methanol, frames, boxes):
     system, topology, region, network = methanol
     with pytest.raises(RegionError, match="the region cuts 1 covalent bond"):
         region_differences(system, topology, region[:-1], network, positions=frames, boxes=boxes)
 
 
-def test_no_frames(methanol):
+def test_missing_frames_are_refused(methanol):
     with pytest.raises(ConfigError, match="found no frames, expected at least one"):
         region_differences(*methanol, positions=[], boxes=[])
 
 
-def test_boxes_for_a_periodic_system_and_for_no_other(methanol, frames, boxes):
+def test_boxes_must_match_the_periodicity_of_the_system(methanol, frames, boxes):
     with pytest.raises(ConfigError, match="found no boxes, a periodic system needs"):
         region_differences(*methanol, positions=frames)
     with pytest.raises(ConfigError, match="found no boxes of frame 6"):
@@ -228,7 +234,7 @@ def test_boxes_for_a_periodic_system_and_for_no_other(methanol, frames, boxes):
         region_differences(*vacuum, positions=np.zeros((1, 2, 3)), boxes=boxes[:1])
 
 
-def test_arrays_of_another_shape(methanol, frames, boxes):
+def test_arrays_of_wrong_shape_are_refused(methanol, frames, boxes):
     region = frames[:, methanol[2]]
     with pytest.raises(ConfigError, match=r"frame 0: found positions of shape \(6, 3\), expected"):
         region_differences(*methanol, positions=region, boxes=boxes)
@@ -240,13 +246,13 @@ def test_arrays_of_another_shape(methanol, frames, boxes):
         region_differences(*methanol, positions=frames, boxes=turned)
 
 
-def test_a_region_as_wide_as_half_the_box(methanol, frames, boxes):
+def test_region_wider_than_half_the_box_is_refused(methanol, frames, boxes):
     with pytest.raises(SimulationError, match="of the periodic box, allowed: less than 50%"):
         region_differences(*methanol, positions=frames, boxes=0.2 * boxes)
 
 
-def test_a_frame_that_is_not_finite(methanol, frames, boxes):
-    spoilt = frames.copy()
-    spoilt[3, methanol[2][0], 0] = np.nan
+def test_non_finite_frame_is_refused(methanol, frames, boxes):
+    broken = frames.copy()
+    broken[3, methanol[2][0], 0] = np.nan
     with pytest.raises(SimulationError, match="non-finite position"):
-        region_differences(*methanol, positions=spoilt, boxes=boxes)
+        region_differences(*methanol, positions=broken, boxes=boxes)

@@ -1,4 +1,4 @@
-"""A warning about states that overlap too little, long before the end of the sampling."""
+"""An early warning if neighbouring states overlap too little."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def oscillators(rng, constants, samples):
 
 
 def wells(rng, centers, samples, offsets=0.0):
-    """Energies (K, N), kJ/mol, of samples of wells of width 1 at centers; G are the offsets."""
+    """Energies (K, N), kJ/mol, of samples of wells of width 1 with free energies `offsets`."""
     pairs = zip(centers, samples, strict=True)
     x = np.concatenate([rng.normal(center, 1.0, n) for center, n in pairs])
     centers = np.array(centers)
@@ -43,7 +43,7 @@ def walk(rng, n, time):
     return found
 
 
-def test_oscillators():
+def test_mbar_of_harmonic_oscillators():
     """A state without samples follows by reweighting."""
     counts = [3000, 3000, 3000, 0]
     energies, exact = oscillators(np.random.default_rng(5), [1.0, 2.0, 4.0, 3.0], counts)
@@ -56,18 +56,18 @@ def test_oscillators():
     assert (ends.value, ends.error) == (found.delta[0, 2], found.error[0, 2])
 
 
-def test_errors_are_the_spread_of_repeats():
+def test_mbar_errors_match_the_spread_of_repeats():
     """The root mean square of 80 deviations in units of their errors is 1 within 8 %."""
-    rng, off = np.random.default_rng(1), []
+    rng, deviations = np.random.default_rng(1), []
     for _ in range(80):
         energies, exact = oscillators(rng, [1.0, 3.0, 9.0], [200] * 3)
         ends = mbar(energies, [200] * 3, temperature=TEMPERATURE).between()
-        off.append((ends.value - exact[-1]) / ends.error)
-    assert 0.75 < np.sqrt(np.mean(np.square(off))) < 1.25
+        deviations.append((ends.value - exact[-1]) / ends.error)
+    assert 0.75 < np.sqrt(np.mean(np.square(deviations))) < 1.25
 
 
-def test_states_in_any_order():
-    """The first and the second do not overlap, except through the others."""
+def test_mbar_is_independent_of_the_order_of_states():
+    """The first two states overlap only through the others."""
     centers = np.array([0.0, 12.0, 3.0, 6.0, 9.0])
     energies = wells(np.random.default_rng(7), centers, [300] * 5, KT * centers)
     found = mbar(energies, [300] * 5, temperature=TEMPERATURE)
@@ -75,7 +75,7 @@ def test_states_in_any_order():
     assert found.error[0, 1] < 0.5 * KT
 
 
-def test_what_all_states_of_a_sample_share_does_not_matter():
+def test_mbar_is_invariant_to_offsets_of_samples():
     rng = np.random.default_rng(3)
     energies, _ = oscillators(rng, [1.0, 2.0], [50, 50])
     found = mbar(energies, [50, 50], temperature=TEMPERATURE)
@@ -89,7 +89,7 @@ def test_what_all_states_of_a_sample_share_does_not_matter():
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [3, 0, 4, 1, 2]])
-def test_states_that_fall_apart_are_refused(seed, order):
+def test_disconnected_states_are_refused(seed, order):
     """MBAR itself joins two groups 30 standard deviations apart, with small errors."""
     centers = np.array([0.0, 2.0, 32.0, 34.0, 36.0])[order]
     energies = wells(np.random.default_rng(seed), centers, [300] * 5)
@@ -97,18 +97,18 @@ def test_states_that_fall_apart_are_refused(seed, order):
         mbar(energies, [300] * 5, temperature=TEMPERATURE, names=[f"{c:g}" for c in centers])
     words = str(refused.value).split()
     low, high = sorted((float(words[1]), float(words[3])))
-    assert low < 5 and high > 30  # the two states lie on the two sides of the gap
+    assert low < 5 and high > 30  # the two states are on different sides of the gap
 
 
 @pytest.mark.parametrize(("gap", "refused"), [(4.0, False), (5.0, True)])
-def test_the_limit_is_the_overlap_of_neighbours(gap, refused):
-    """Of a ladder with one wide step: 0.05 and 0.014 between its states."""
+def test_minimum_overlap_is_that_of_adjacent_states(gap, refused):
+    """A ladder with one wide step, across which the overlap is 0.05 or 0.014."""
     centers = [0.0, 1.0, 2.0, 2.0 + gap, 3.0 + gap]
     energies = wells(np.random.default_rng(4), centers, [4000] * 5)
     found = mbar(energies, [4000] * 5, temperature=TEMPERATURE, min_overlap=1e-6)
     link, pair = weakest_link(found.overlap, found.samples)
     assert pair == (2, 3)
-    # Between neighbours alone there is a little less than between the two sides of the step.
+    # The overlap of the two neighbours is a little less than that of both sides of the step.
     assert 0.5 < 0.5 * (found.overlap[2, 3] + found.overlap[3, 2]) / link <= 1.0
     assert (link < 0.03) is refused
     if refused:
@@ -116,7 +116,7 @@ def test_the_limit_is_the_overlap_of_neighbours(gap, refused):
             mbar(energies, [4000] * 5, temperature=TEMPERATURE)
 
 
-def test_many_states_close_together_are_not_refused():
+def test_many_similar_states_are_accepted():
     """Each of 60 states shares its samples with all others: 1/60 is less than the limit."""
     energies = wells(np.random.default_rng(6), np.linspace(0, 1, 60), [20] * 60)
     found = mbar(energies, [20] * 60, temperature=TEMPERATURE)
@@ -124,8 +124,8 @@ def test_many_states_close_together_are_not_refused():
     assert abs(found.between().value) < 4 * found.between().error
 
 
-def test_the_weakest_division_of_states():
-    """Six states in two groups of three, which the pairs within each hardly show."""
+def test_weakest_link_of_constructed_overlap_matrices():
+    """Six states in two groups of three, in an order that hides the groups."""
     matrix = np.full((6, 6), 0.02)
     matrix[:3, :3] = matrix[3:, 3:] = 0.94 / 3
     matrix[:3, :3] += 1e-3 * (np.eye(3) - 1 / 3)
@@ -140,8 +140,8 @@ def test_the_weakest_division_of_states():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_other_division_is_weaker(seed):
-    """Of seven states at random places, against all 63 divisions into two groups."""
+def test_weakest_link_is_the_minimum_over_all_divisions(seed):
+    """Seven random states are compared over all 63 divisions into two groups."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(50, 200, 7)
     energies = wells(rng, rng.uniform(0, 12, 7), counts)
@@ -166,7 +166,7 @@ def _two_wells(distance):
     return wells(np.random.default_rng(8), [0.0, distance], [300, 300]), [300, 300]
 
 
-def test_bar_is_bennett():
+def test_bar_matches_pymbar():
     rng = np.random.default_rng(9)
     forward, backward = rng.normal(2.0, 2.0, 400), rng.normal(2.0, 2.0, 150)
     found = bar(KT * forward, KT * backward, temperature=TEMPERATURE).between()
@@ -202,7 +202,7 @@ def test_correlated_series_are_thinned():
         subsample([])
 
 
-def test_equilibration_is_left_out():
+def test_equilibration_is_discarded():
     """A decay over the first 300 of 3000 samples."""
     series = walk(np.random.default_rng(11), 3000, 3) + 30 * np.exp(-np.arange(3000) / 100)
     all_of_it, kept = subsample(series), subsample(series, equilibration=True)
@@ -224,7 +224,7 @@ def test_repeats_are_combined_with_the_larger_error():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_states_that_differ_by_much_are_solved(seed):
+def test_large_energy_differences_are_solved(seed):
     """A weight from 1 to 0 of an energy of 100 kT: normal gaps, whose mean depends on the weight.
 
     The solver stops at its start where this is zero for all states (seed 0).
@@ -260,12 +260,12 @@ def test_error_of_a_difference_from_a_mean():
 @pytest.mark.parametrize(
     ("energies", "samples"), [([[1.0, 2.0]], [1, 1]), ([[1.0], [2.0]], [1, 1]), ([[], []], [0, 0])]
 )
-def test_shapes_that_do_not_fit(energies, samples):
+def test_invalid_shapes_are_refused(energies, samples):
     with pytest.raises(ConfigError, match=r"found energies of shape .* allowed: \(states, samples"):
         mbar(energies, samples, temperature=TEMPERATURE)
 
 
-def test_energies_that_are_not_finite_and_no_temperature():
+def test_non_finite_energies_and_zero_temperature_are_refused():
     with pytest.raises(SimulationError, match=r"non-finite energy in state 1 \(sample 2\)"):
         mbar([[0, 0, 0], [0, 0, np.nan]], [2, 1], temperature=TEMPERATURE)
     with pytest.raises(ConfigError, match="found a temperature of 0 K"):

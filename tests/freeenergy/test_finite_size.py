@@ -1,4 +1,4 @@
-"""The finite-size correction against sums and continua that are solved in other ways."""
+"""The finite-size correction against direct sums and finite-difference continua."""
 
 from __future__ import annotations
 
@@ -109,14 +109,14 @@ def test_boxes_of_a_continuum_agree(solute, permittivity):
     assert corrected[1] == pytest.approx(corrected[0], abs=0.06 * abs(raw[1] - raw[0]))
 
 
-# A charge surrounded by six of the opposite sign in all directions: no moment up to the fourth is
-# felt outside, so that all its influence in a periodic box is that on the mean potential.
+# A charge surrounded by six of the opposite sign. Its multipole moments vanish below the fourth, so
+# that in a periodic box it changes only the mean potential.
 ARM = 0.05
 OCTAHEDRON = ARM * np.array([[0, 0, 0], *np.eye(3), *-np.eye(3)])
 
 
 def frozen_box(width, *, periodic):
-    """Two charges of a solute and twelve octahedral molecules, and their positions."""
+    """A solute of two charges and twelve octahedral molecules: system, positions, molecules."""
     rng = np.random.default_rng(3)
     solute = width / 2 + np.array([[0.0, 0.0, 0.0], [0.1, 0.04, 0.02]])
     corners = width * (np.array(list(np.ndindex(3, 2, 2))) + 0.5) / (3, 2, 2)
@@ -152,10 +152,10 @@ def charging(system, positions):
 
 
 @pytest.mark.parametrize("width", [1.5, 2.0])
-def test_frozen_molecules_in_vacuum(width):
+def test_corrected_periodic_energy_of_frozen_molecules_equals_the_open_one(width):
     """The corrected difference of our Ewald sum is that without periodic boundaries.
 
-    The solvent cannot answer: its permittivity is 1. The raw value is off by 100 kJ/mol and more.
+    The solvent is rigid, so its permittivity is 1. The raw value is off by 100 kJ/mol and more.
     """
     system, positions, count = frozen_box(width, periodic=True)
     raw = charging(system, positions)
@@ -171,7 +171,7 @@ def test_frozen_molecules_in_vacuum(width):
     assert found.net_charge == pytest.approx(0.5 * COULOMB_CONSTANT * 2.837297 / width)
 
 
-def test_the_potential_of_water_without_its_surface():
+def test_discrete_solvent_correction_of_spc_water():
     """SPC water: 79 kJ/mol per charge, or 0.82 V (Kastenholz and Hunenberger 2006)."""
     trace = 2 * 0.41 * 0.1**2
     volume = 1000 / 33.4
@@ -181,7 +181,7 @@ def test_the_potential_of_water_without_its_surface():
     assert found.discrete_solvent == pytest.approx(-79.7, abs=0.5)
 
 
-def test_radii_are_those_of_ions():
+def test_cavity_radii_of_joung_cheatham_ions():
     """Sodium and chloride of Joung and Cheatham: R_min/2 of 0.1369 and 0.2513 nm."""
     sigma = np.array([0.1369, 0.2513, 0.1]) * 2 ** (5 / 6)
     np.testing.assert_allclose(cavity_radii(sigma, [1.0, 1.0, 0.0]), [0.1737, 0.2881, 0.0])
@@ -192,7 +192,7 @@ def test_a_permittivity_below_one_is_refused():
         finite_size_correction(**ION, volumes=[8.0], permittivity=0.5)
 
 
-def test_counter_ions_are_refused():
+def test_charged_environment_is_refused():
     system, _, _ = frozen_box(2.0, periodic=True)
     with pytest.raises(RegionError, match=r"charge of \+1\.000 e; allowed: neutral regions"):
         decouple(system, [0, 1])

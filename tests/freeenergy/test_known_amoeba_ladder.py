@@ -60,7 +60,7 @@ def integral(stage):
 
 
 @pytest.mark.parametrize("stage", LADDERS)
-def test_replica_exchange_gives_the_integral(tmp_path, stage):
+def test_replica_exchange_matches_the_exact_integral(tmp_path, stage):
     name, values = LADDERS[stage]
     made = system(stage)
     states = tuple({name: value} for value in values)

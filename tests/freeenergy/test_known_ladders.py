@@ -21,7 +21,7 @@ def particles(count: int, mass: float = 16.0) -> openmm.System:
     return system
 
 
-def test_springs(tmp_path):
+def test_ladder_of_harmonic_springs(tmp_path):
     """G(k) - G(k0) = 3/2 kT ln(k/k0) for a particle on a spring."""
     system = particles(1)
     well = openmm.CustomExternalForce("0.5*spring*(x^2+y^2+z^2)")
@@ -39,7 +39,7 @@ def test_springs(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("charge", [0.0, 0.12])
-def test_two_particles_in_a_box(tmp_path, charge):
+def test_decoupling_a_lennard_jones_particle(tmp_path, charge):
     """G(full) - G(none) = -kT ln <exp(-U/kT)> over the box, an integral over one distance.
 
     Within the cutoff U is the Lennard-Jones energy plus that of opposite charges in a reaction
@@ -75,9 +75,9 @@ def test_two_particles_in_a_box(tmp_path, charge):
         4 * np.pi * distances**2 * (np.exp(-np.array(energies) / KT) - np.exp(-beyond / KT)),
         distances,
     )
-    hole = 4 / 3 * np.pi * distances[0] ** 3 * np.exp(-beyond / KT)  # where nothing can be
+    hole = 4 / 3 * np.pi * distances[0] ** 3 * np.exp(-beyond / KT)  # not accessible
     average = np.exp(-beyond / KT) + (inside - hole) / width**3
-    with_own_correction = openmm.Context(  # of the particle that is left, its own
+    with_own_correction = openmm.Context(  # its constant for the remaining particle
         decouple(system, [0]),
         openmm.VerletIntegrator(0.001),
         openmm.Platform.getPlatformByName("Reference"),

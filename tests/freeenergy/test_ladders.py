@@ -23,7 +23,7 @@ def oscillators(rng, n, constants=CONSTANTS, time=0.0):
     return found
 
 
-def test_a_ladder():
+def test_ladder_of_oscillators():
     windows = oscillators(np.random.default_rng(1), 1000)
     found = solve_ladder(windows, temperature=TEMPERATURE)
     ends = found.between()
@@ -33,13 +33,13 @@ def test_a_ladder():
 
 
 def test_correlated_samples_have_larger_errors():
-    """A correlation time of 10 samples of x is one of 5 of x^2: one of 10 samples counts."""
+    """A correlation time of 10 samples of x is one of 5 of x^2: one sample in 10 is independent."""
     slow = solve_ladder(oscillators(np.random.default_rng(2), 4000, time=10), temperature=300)
     assert (200 < slow.samples).all() and (slow.samples < 800).all()
     assert abs(slow.between().value - EXACT) < 4 * slow.between().error
 
 
-def test_equilibration_is_left_out():
+def test_equilibration_is_discarded():
     windows = oscillators(np.random.default_rng(3), 1500)
     drift = 20 * np.exp(-np.arange(1500) / 40)
     for energies in windows:
@@ -75,8 +75,8 @@ def test_convergence_in_both_directions():
         convergence(windows, temperature=TEMPERATURE, points=0)
 
 
-def test_a_part_without_a_solution_is_left_out(monkeypatch):
-    """nan where MBAR has none for a part of the samples; an error where it has none for all."""
+def test_convergence_has_nan_where_mbar_fails(monkeypatch):
+    """nan if MBAR fails for a part of the samples; an error if it fails for all."""
 
     def refusing(energies, samples, **options):
         if sum(samples) < least:
@@ -95,12 +95,12 @@ def test_a_part_without_a_solution_is_left_out(monkeypatch):
 
 
 @pytest.mark.parametrize("windows", [[np.zeros((3, 1))], [np.zeros((3, 2)), np.zeros((3, 3))]])
-def test_what_is_no_ladder(windows):
+def test_invalid_ladders_are_refused(windows):
     with pytest.raises(ConfigError, match=r"found energies of shape .* allowed: \(samples, states"):
         solve_ladder(windows, temperature=TEMPERATURE)
 
 
-def test_files_have_the_columns_of_gromacs(tmp_path):
+def test_xvg_files_have_the_columns_of_gromacs(tmp_path):
     windows = oscillators(np.random.default_rng(6), 4, CONSTANTS[:3])
     lambdas = {"coul": [0.0, 1.0, 1.0], "vdw": [0.0, 0.0, 1 / 3]}
     paths = write_xvg(tmp_path, windows, lambdas, temperature=300, interval=0.5)

@@ -8,8 +8,8 @@ from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.preparation import prepare
 
 
-def test_a_calculation_goes_on_with_its_parameters_only(tmp_path):
-    """As where ``auto`` finds AmberTools that was not installed at the beginning."""
+def test_resume_with_other_parameters_is_refused(tmp_path):
+    """For example, if AmberTools was installed after the start, ``auto`` finds it."""
     keep_parameters(tmp_path, "fallback")
     keep_parameters(tmp_path, "fallback")
     keep_parameters(tmp_path, None)  # prepared files
@@ -17,7 +17,7 @@ def test_a_calculation_goes_on_with_its_parameters_only(tmp_path):
         keep_parameters(tmp_path, "AmberTools 26: GAFF2")
 
 
-def test_the_solvent_has_parameters_too(tmp_path, monkeypatch):
+def test_providers_include_the_solvent_parameters(tmp_path, monkeypatch):
     monkeypatch.setattr("nnpmm.freeenergy.solvation.preparation.solvated_solute", lambda *_: None)
     solute = SoluteSettings(smiles="CO", parameters="fallback")
     solvent = {"name": "toluene", "parameters": "fallback"}
@@ -27,7 +27,7 @@ def test_the_solvent_has_parameters_too(tmp_path, monkeypatch):
     assert prepared.providers.endswith(" and others")
 
 
-def test_the_setting_that_differs_is_named_by_its_path(tmp_path):
+def test_differing_setting_is_named_with_its_path(tmp_path):
     solute = SoluteSettings(smiles="CO", parameters="fallback")
     first = SolvationSettings(solute=solute, ladder={"sterics": (0.5, 0.0), "time": 5.0})
     claim_folder(first, tmp_path, resume=False)

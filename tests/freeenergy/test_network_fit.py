@@ -1,4 +1,4 @@
-"""Networks of ligands: values from differences, cycles that close, agreement with experiment."""
+"""Networks of ligands: values from differences, cycle closures, agreement with experiment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def edges(noise=None, errors=(1.0, 0.5, 2.0, 1.0, 0.7)):
     ]
 
 
-def test_exact_differences_give_the_values_back():
+def test_fit_of_exact_differences_returns_the_values():
     fit = fit_network(edges())
     mean = np.mean(list(TRUE.values()))
     for name, value in TRUE.items():
@@ -31,14 +31,14 @@ def test_exact_differences_give_the_values_back():
     assert fit.names == ("a", "b", "c", "d")
 
 
-def test_a_tree_reports_the_errors_of_its_edges():
-    """From the mean of two ligands each has half the error of their difference."""
+def test_errors_of_a_network_without_cycles():
+    """Relative to their mean, each of two ligands has half the error of their difference."""
     fit = fit_network([Edge("a", "b", Estimate(4.0, 1.0))])
     assert fit.estimate("b") == Estimate(pytest.approx(2.0), pytest.approx(0.5))
     assert fit.degrees_of_freedom == 0
 
 
-def test_errors_are_those_of_repeated_measurements():
+def test_fit_errors_match_the_spread_of_repeats():
     """Noise with the errors of the edges: spread of the values, and chi square, as predicted."""
     random = np.random.default_rng(1)
     sizes = np.array([edge.difference.error for edge in edges()])
@@ -48,15 +48,15 @@ def test_errors_are_those_of_repeated_measurements():
     assert np.mean([fit.chi_square for fit in fits]) == pytest.approx(2, abs=0.15)
 
 
-def test_a_more_certain_edge_counts_more():
+def test_edges_are_weighted_by_their_inverse_variance():
     parallel = [Edge("a", "b", Estimate(1.0, 0.1)), Edge("a", "b", Estimate(3.0, 0.2))]
     fit = fit_network(parallel)
     weights = np.array([1 / 0.1**2, 1 / 0.2**2])
     assert np.diff(fit.values)[0] == pytest.approx(weights @ [1.0, 3.0] / weights.sum())
 
 
-def test_values_from_the_mean_of_measured_ones():
-    """Errors are then against these: of the only measured one, none."""
+def test_values_relative_to_the_mean_of_measured_ligands():
+    """Errors are relative to the measured ligands; a single one has no error."""
     fit = fit_network(edges())
     shifted = fit.from_mean_of({"a": -30.0, "b": -27.0, "x": 5.0})
     for name, value in TRUE.items():
@@ -67,18 +67,18 @@ def test_values_from_the_mean_of_measured_ones():
     assert fit.from_mean_of({}) is fit
 
 
-def test_cycles():
+def test_cycle_closures():
     found = close_cycles(edges(noise=[0.3, 0.0, 0.0, 0.0, -0.2]))
     assert [closure.ligands for closure in found] == [("a", "c", "b"), ("a", "d", "c")]
     first, second = found
-    # a to c and back by b: the noise of the edge a to b comes in backwards.
+    # The cycle a, c, b traverses the edge a to b backwards.
     assert first.sum.value == pytest.approx(-0.3)
     assert first.sum.error == pytest.approx(np.sqrt(1.0 + 0.25 + 4.0))
     assert second.sum.value == pytest.approx(-0.2)
     assert close_cycles(edges()[:2]) == []
 
 
-def test_agreement():
+def test_agreement_with_experiment():
     measured = {name: value + 10 for name, value in TRUE.items()}
     perfect = compare(TRUE, measured)
     assert perfect.kendall[0] == pytest.approx(1)
@@ -104,12 +104,12 @@ def test_agreement():
         ),
     ],
 )
-def test_refused(flawed, words):
+def test_invalid_networks_are_refused(flawed, words):
     for function in (fit_network, close_cycles):
         with pytest.raises(ConfigError, match=words):
             function(flawed)
 
 
-def test_too_few_for_a_comparison():
+def test_comparison_of_too_few_ligands_is_refused():
     with pytest.raises(ConfigError, match="found 2 ligands with a calculated and a measured"):
         compare({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 2.0, "c": 3.0})

@@ -1,4 +1,4 @@
-"""The network of a free energy: refused before anything takes time, and loaded with its options."""
+"""The network of a free energy is checked first, and loaded with its options."""
 
 from __future__ import annotations
 

@@ -47,13 +47,13 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found[1], expected[1], atol=1e-3, rtol=0)
 
 
-def test_the_region_alone(case):
+def test_part_of_the_region_equals_the_region_alone(case):
     alone = without_cutoff(part_of(case.system, case.region))
     positions = case.positions[case.region]
     assert_same(state_of(alone, positions), state_of(case.alone, positions))
 
 
-def test_the_environment_alone(case):
+def test_part_of_the_environment_equals_the_environment_alone(case):
     if case.environment is None:
         pytest.skip("these files have no environment of their own")
     rest = np.setdiff1d(np.arange(len(case.positions)), case.region)
@@ -75,7 +75,7 @@ def test_atoms_in_another_order(case):
     np.testing.assert_allclose(found_forces, forces[order], atol=1e-2, rtol=0)
 
 
-def test_what_cannot_be_parted_is_refused():
+def test_unsupported_parts_are_refused():
     case = amber14()
     with pytest.raises(RegionError, match="joins atoms"):
         part_of(case.system, case.region[:-1])
@@ -92,7 +92,7 @@ def large(request) -> MMSystem:
 
 
 @pytest.mark.parametrize("shape", ["cube", "dodecahedron"])
-def test_a_molecule_in_new_water(large, shape):
+def test_molecule_in_new_water(large, shape):
     """The solute is unchanged; the water has its force field, the usual density and no clashes."""
     for force in large.system.getForces():
         if isinstance(force, openmm.NonbondedForce):
@@ -120,12 +120,14 @@ def test_a_molecule_in_new_water(large, shape):
     assert 0.2 < gaps.min() < 0.35
     apart = small.positions[oxygens][:, None] - small.positions[oxygens][None]
     apart = np.linalg.norm(nearest_image(apart, small.box_vectors), axis=-1)
-    assert np.sort(apart, axis=1)[:, 1].min() > 0.17  # as Modeller leaves them at the faces
+    assert (
+        np.sort(apart, axis=1)[:, 1].min() > 0.17
+    )  # Modeller leaves such pairs at the faces of the box
     energy, _ = state_of(small.system, small.positions, small.box_vectors)
     assert np.isfinite(energy)
 
 
-def test_a_box_that_takes_more_water_than_there_is(large):
+def test_box_that_needs_more_water_than_available_is_refused(large):
     with pytest.raises(ConfigError, match=r"needs \d+ waters, but the system has only \d+"):
         in_new_water(large, large.ligand_atoms, padding=1.2)
 

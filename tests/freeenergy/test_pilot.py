@@ -15,7 +15,7 @@ from nnpmm.freeenergy.solvation import SolvationSettings
 from nnpmm.freeenergy.solvation.pilot import place_decoupling
 
 
-def test_both_stages_get_states_by_their_lengths():
+def test_states_are_distributed_by_thermodynamic_length():
     """Length 2 of charges and 6 of Lennard-Jones: one and three of four intervals."""
     charges, sterics = place_decoupling((1, 0.5, 0), (0.5, 0), [1, 1, 2, 4], count=5)
     assert charges == (1.0, 0.0)
@@ -26,14 +26,14 @@ def test_both_stages_get_states_by_their_lengths():
     assert kept == ((1.0, 0.5, 0.0), (0.5, 0.0))
 
 
-def test_each_stage_has_an_interval_at_least():
+def test_each_stage_has_at_least_one_interval():
     assert place_decoupling((1, 0), (0.5, 0), [0.0, 3.0, 3.0], count=3) == ((1, 0), (0,))
     with pytest.raises(ConfigError, match="found 2 states to place, allowed: three"):
         place_decoupling((1, 0), (0.5, 0), [1.0, 3.0, 3.0], count=2)
 
 
 @pytest.mark.slow
-def test_the_command(call, tmp_path):
+def test_pilot_command(call, tmp_path):
     config = tmp_path / "methane.yaml"
     ladder = {
         "electrostatics": [1, 0],
@@ -57,6 +57,6 @@ def test_the_command(call, tmp_path):
     assert len(sterics) == 4 and (np.diff(sterics) < 0).all() and sterics[-1] == 0
 
 
-def test_states_without_a_pilot(call, tmp_path):
+def test_states_option_requires_a_pilot(call, tmp_path):
     result = call(main, "solvation", "--smiles", "C", "--states", 5, "-o", tmp_path / "out")
     result.assert_one_line_error("--states requires --pilot")

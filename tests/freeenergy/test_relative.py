@@ -50,13 +50,13 @@ def network(files, **changes):
 def finished(files, tmp_path_factory):
     """Two pairs of three ligands, far too short to be converged."""
     folder = tmp_path_factory.mktemp("relative")
-    told = []
+    announced = []
 
     def announce(*what):
-        told.append(what)
+        announced.append(what)
         return lambda *_: None
 
-    return folder, run_network(network(files), folder, announce=announce), told
+    return folder, run_network(network(files), folder, announce=announce), announced
 
 
 @pytest.mark.slow
@@ -67,10 +67,10 @@ def test_an_edge_as_a_job_of_a_campaign(files, finished):
 
 
 @pytest.mark.slow
-def test_from_files_to_numbers(finished):
+def test_run_calculates_relative_binding_free_energies(finished):
     """Small molecules next to a dipeptide have similar binding free energies."""
-    folder, result, told = finished
-    assert [what[0] for what in told] == [("alcohol", "amine"), ("amine", "alkane")]
+    folder, result, announced = finished
+    assert [what[0] for what in announced] == [("alcohol", "amine"), ("amine", "alkane")]
     assert not result.failures
     for edge in result.edges:
         assert abs(edge.potentials["force field"].value) < 30
@@ -109,7 +109,7 @@ def test_reports(finished):
 
 
 @pytest.mark.slow
-def test_a_calculation_goes_on_here_and_as_a_campaign(files, finished):
+def test_resume_continues_the_calculation_in_process_and_as_a_campaign(files, finished):
     """Nothing is sampled again, and a longer time samples only the rest."""
     folder, first, _ = finished
     assert run_network(network(files), folder, resume=True).record() == first.record()
@@ -149,7 +149,7 @@ def test_one_ladder_gives_both_potentials(files, tmp_path):
     energies = leg.samples.energies
     gaps = energies[..., 0] - energies[..., 2]  # network minus force field, in each sample
     np.testing.assert_allclose(energies[..., 0] - energies[..., 1], gaps / 2, atol=1e-2)
-    near = abs(energies[..., -3]) < 1e6  # where atoms overlap, the digits are lost
+    near = abs(energies[..., -3]) < 1e6  # energies of overlapping atoms have too few digits
     assert near.mean() > 0.3
     moved = energies[..., -1] - energies[..., -3]
     np.testing.assert_allclose(moved[near], gaps[near], atol=1e-2)
@@ -163,7 +163,7 @@ def box(files):
     return build_box(settings(files))
 
 
-def test_the_box(box):
+def test_both_ligands_are_placed_in_the_box(box):
     """The first ligand is at its pose, the second far from the protein; both have all terms."""
     atoms = list(box.mm.topology.atoms())
     assert {atoms[i].residue.name for i in box.mm.ligand_atoms} == {"MOL"}
@@ -182,7 +182,7 @@ def test_the_box(box):
     assert {atoms[i].element.symbol for i in box.restraints.receptor} <= {"C", "N", "O"}
 
 
-def test_networks_stay_outside_and_restraints_start_at_zero(files, box):
+def test_networks_are_outside_the_atm_force_and_restraints_start_near_zero(files, box):
     leg = create_transfer_leg(settings(files), box, "network")
     roles = forces_by_role(leg.system)
     regions = [set(force.getParticles()) for force in roles[Role.NETWORK]]
@@ -201,7 +201,7 @@ def test_networks_stay_outside_and_restraints_start_at_zero(files, box):
     assert 0 <= energy < 10  # the poses are aligned by their cores, not exactly
 
 
-def test_a_ligand_that_leaves_the_site_is_an_error(files, box):
+def test_ligand_that_leaves_the_site_is_an_error(files, box):
     leg = create_transfer_leg(settings(files), box, "force field")
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(leg.system, openmm.VerletIntegrator(0.001), platform)
@@ -217,7 +217,7 @@ def test_a_ligand_that_leaves_the_site_is_an_error(files, box):
         leg.watch(context)
 
 
-def test_anchors_are_at_the_same_places(files):
+def test_anchors_of_both_ligands_overlap(files):
     ligands = read_ligands(files / "ligands.sdf", ("alcohol", "amine"))
     first, second = choose_anchors(*ligands.values())
     places = [
@@ -253,12 +253,12 @@ def test_poses_without_a_common_core_are_refused(files):
         ),
     ],
 )
-def test_charges_that_cannot_be_calculated(files, changes, words):
+def test_unsupported_charges_are_refused(files, changes, words):
     with pytest.raises(RegionError, match=words):
         build_box(settings(files, **changes))
 
 
-def test_ligands_of_one_charge(files):
+def test_ligands_with_equal_charges_are_supported(files):
     """Counter-ions neutralise the box, which remains neutral during the transfer."""
     wanted = settings(files, edges=[["ammonium", "methylammonium"]])
     ions = build_box(wanted)
@@ -282,17 +282,17 @@ def test_ligands_of_one_charge(files):
         ({"ladder": {"half": [[0, 0], [0.5, 0.4]]}}, ConfigError, r"rise from \(0, 0\)"),
     ],
 )
-def test_refused(files, tmp_path, changes, error, words):
+def test_invalid_settings_are_refused(files, tmp_path, changes, error, words):
     with pytest.raises(error, match=words):
         run_network(settings(files, **changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_the_template_is_valid(tmp_path):
+def test_template_is_valid(tmp_path):
     parse_settings(RelativeSettings, yaml.safe_load(template()), base=tmp_path)
 
 
-def test_the_command_asks_for_what_is_missing(capsys):
+def test_command_reports_missing_options(capsys):
     with pytest.raises(SystemExit) as ended:
         _main(["binding-relative", "--protein", "protein.pdb"])
     assert ended.value.code == 2

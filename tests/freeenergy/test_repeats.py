@@ -18,7 +18,7 @@ def settings(count: int, **ladder) -> SolvationSettings:
     return SolvationSettings.model_validate(whole)
 
 
-def ends(wanted: SolvationSettings, folder, monkeypatch) -> list[bool]:
+def starts_at_last_state(wanted: SolvationSettings, folder, monkeypatch) -> list[bool]:
     """Return whether each repeat begins with the last state."""
     found = []
     monkeypatch.setattr(repeats, "sample_leg", lambda *_, from_last, **__: found.append(from_last))
@@ -35,8 +35,10 @@ def ends(wanted: SolvationSettings, folder, monkeypatch) -> list[bool]:
         ("alternate", [False, True, False]),
     ],
 )
-def test_repeats_begin_at_the_end_that_was_asked_for(start, expected, tmp_path, monkeypatch):
-    assert ends(settings(3, equilibrate_from=start), tmp_path, monkeypatch) == expected
+def test_repeats_begin_at_the_requested_end(start, expected, tmp_path, monkeypatch):
+    assert (
+        starts_at_last_state(settings(3, equilibrate_from=start), tmp_path, monkeypatch) == expected
+    )
 
 
 def test_repeats_of_a_complex_begin_at_both_ends_by_default():
@@ -51,6 +53,6 @@ def test_a_single_repeat_of_a_binding_free_energy_is_reported(repeats, warned):
     assert ("cannot show hysteresis" in (converged_warning(wanted) or "")) == warned
 
 
-def test_windows_begin_with_the_first_state():
+def test_independent_windows_cannot_begin_at_the_last_state():
     with pytest.raises(ValidationError, match="found equilibrate_from: last and exchange: false"):
         settings(2, equilibrate_from="last", exchange=False)

@@ -1,4 +1,4 @@
-"""Free energies by reweighting, on ensembles whose difference is known, and when it is refused."""
+"""Free energies by reweighting of ensembles whose exact difference is known, and refusals."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_harmonic_oscillators(stiffness, sides):
 
 
 @pytest.mark.parametrize("sides", [1, 2])
-def test_errors_are_the_spread_of_repeats(sides):
+def test_errors_match_the_spread_of_repeats(sides):
     rng = np.random.default_rng(3)
     found = [reweight(*gaussian(rng, 0.8, 400)[:sides], temperature=300) for _ in range(200)]
     spread = np.std([each.difference for each in found])
@@ -79,7 +79,7 @@ def test_errors_of_a_correlated_series_count_independent_frames():
     assert 250 < np.mean([each.independent_samples[0] for each in found]) < 600
 
 
-def test_one_ensemble_as_pymbar():
+def test_one_ensemble_matches_pymbar():
     forward, _ = gaussian(np.random.default_rng(5), 0.8, 300)
     kept = pymbar.timeseries.subsample_correlated_data(forward)
     expected = pymbar.other_estimators.exp(forward[np.array(kept)] / KT)
@@ -92,7 +92,7 @@ def test_one_ensemble_as_pymbar():
     np.testing.assert_allclose(found.overlap, effective / len(kept), rtol=0, atol=1e-9)
 
 
-def test_two_ensembles_of_unequal_size_as_pymbar():
+def test_two_ensembles_of_unequal_size_match_pymbar():
     forward, backward = gaussian(np.random.default_rng(6), 2.0, 400)
     backward = backward[:150]
     found = reweight(forward, backward, temperature=TEMPERATURE)
@@ -105,16 +105,16 @@ def test_two_ensembles_of_unequal_size_as_pymbar():
     np.testing.assert_allclose(found.overlap, bar_overlap(*works), rtol=0, atol=1e-6)
 
 
-def steps_between(rng, sigma, n, values):
+def intermediate_states(rng, sigma, n, values):
     """d of the normal ensembles at values of lambda_nnp, kJ/mol; the difference is 0."""
     return {value: KT * rng.normal((0.5 - value) * sigma**2, sigma, n) for value in values}
 
 
-def test_frames_between_bridge_a_gap():
+def test_intermediate_states_bridge_a_gap():
     """At 7 kT the ends alone are refused; five steps give the value with a correct error."""
     rng, found = np.random.default_rng(13), []
     for _ in range(30):
-        steps = steps_between(rng, 7.0, 300, np.linspace(0, 1, 7))
+        steps = intermediate_states(rng, 7.0, 300, np.linspace(0, 1, 7))
         ends = steps.pop(0.0), steps.pop(1.0)
         found.append(reweight(*ends, temperature=TEMPERATURE, between=steps))
         with pytest.raises(SimulationError, match="overlap too little"):
@@ -128,30 +128,30 @@ def test_frames_between_bridge_a_gap():
 
 def test_one_gap_among_many_states_is_refused():
     """One of nine steps overlaps too little, although all have enough samples: it is refused."""
-    steps = steps_between(np.random.default_rng(14), 10.0, 3000, [0, *np.linspace(0.5, 1, 9)])
+    steps = intermediate_states(np.random.default_rng(14), 10.0, 3000, [0, *np.linspace(0.5, 1, 9)])
     ends = steps.pop(0), steps.pop(1.0)
     with pytest.raises(SimulationError, match=r"found [1-9]\d.* effective .* overlap of 0\.0\d"):
         reweight(*ends, temperature=TEMPERATURE, between=steps)
 
 
-def test_the_order_between_does_not_matter():
-    steps = steps_between(np.random.default_rng(15), 4.0, 200, [0.0, 0.25, 0.5, 0.75, 1.0])
+def test_order_of_intermediate_states_does_not_matter():
+    steps = intermediate_states(np.random.default_rng(15), 4.0, 200, [0.0, 0.25, 0.5, 0.75, 1.0])
     ends = steps.pop(0.0), steps.pop(1.0)
-    found, turned = (
+    found, reversed_order = (
         reweight(*ends, temperature=TEMPERATURE, between=dict(order))
         for order in (steps.items(), reversed(steps.items()))
     )
-    assert found == turned
+    assert found == reversed_order
 
 
 @pytest.mark.parametrize("values", [(0.0, 0.5), (0.5, 1.0), (-0.1,), (np.nan,)])
-def test_values_between_that_are_not_between(values):
+def test_invalid_intermediate_values_are_refused(values):
     between = {value: [1.0, 2.0] for value in values}
     with pytest.raises(ConfigError, match=r"with frames at 1; allowed: values between 0 and 1"):
         reweight([1.0, 2.0], [1.0, 2.0], temperature=TEMPERATURE, between=between)
 
 
-def test_frames_between_need_both_ends():
+def test_intermediate_states_require_both_end_states():
     with pytest.raises(ConfigError, match=r"lambda_nnp \[0.5\] without frames at 1"):
         reweight([1.0, 2.0], temperature=TEMPERATURE, between={0.5: [1.0, 2.0]})
 
@@ -180,21 +180,21 @@ def test_too_few_samples_are_refused(sides):
         reweight(*samples, temperature=TEMPERATURE)
 
 
-def test_a_lucky_effective_number_is_refused():
-    """Many frames of a far ensemble: the effective number alone would let a wrong answer through.
+def test_misleading_effective_sample_size_is_refused():
+    """Many frames of a distant ensemble, with a large effective sample size and a wrong value.
 
-    The seed is one of the few that miss the tail; exp(-d/kT) has its mean 3 sigma out.
+    The seed is one of the few that miss the tail of the distribution, which determines the mean.
     """
     forward, _ = gaussian(np.random.default_rng(43), 3.0, 30_000)
     weights = np.exp(-forward / KT)
     effective = weights.sum() ** 2 / (weights**2).sum()
     assert effective > MIN_ZWANZIG_SAMPLES
-    assert -np.log(weights.mean()) > 6 / np.sqrt(effective)  # 0, if no tail were missed
+    assert -np.log(weights.mean()) > 6 / np.sqrt(effective)  # it would be near 0 with the tail
     with pytest.raises(SimulationError, match="overlap too little"):
         reweight(forward, temperature=TEMPERATURE)
 
 
-def test_a_conformation_of_one_ensemble_alone_shows_as_missing_overlap():
+def test_conformation_missing_in_one_ensemble_is_refused():
     """Half of the NNP/MM frames are not sampled by the force field: refused, or a larger error."""
     rng = np.random.default_rng(10)
     forward = rng.normal(0.0, 0.5, 400) * KT + 10 * KT
@@ -204,7 +204,7 @@ def test_a_conformation_of_one_ensemble_alone_shows_as_missing_overlap():
 
 
 @pytest.mark.parametrize("difference", [0.0, 3.0])
-def test_frames_that_stand_still_count_once(difference):
+def test_identical_frames_count_as_one_sample(difference):
     with pytest.raises(SimulationError, match="from 1 independent frames"):
         reweight(np.full(1000, difference), temperature=TEMPERATURE)
 
@@ -224,14 +224,14 @@ def test_temperature_must_be_positive(temperature):
 
 
 @pytest.mark.parametrize("differences", [[], [[1.0, 2.0]], 3.0])
-def test_differences_of_another_shape(differences):
+def test_differences_of_wrong_shape_are_refused(differences):
     with pytest.raises(ConfigError, match="found differences at lambda_nnp = 0 of shape"):
         reweight(differences, temperature=TEMPERATURE)
     with pytest.raises(ConfigError, match="found differences at lambda_nnp = 1 of shape"):
         reweight([1.0, 2.0], differences, temperature=TEMPERATURE)
 
 
-def test_a_difference_that_is_not_finite():
+def test_non_finite_difference_is_refused():
     with pytest.raises(
         SimulationError, match=r"non-finite energy in differences at lambda_nnp = 0 \(frame 1\)"
     ):

@@ -39,7 +39,7 @@ def test_lengths_between_shifted_wells():
 
 
 def test_springs_are_placed_in_a_geometric_progression():
-    """From a pilot whose states are far from one."""
+    """The states of the pilot are not in a geometric progression."""
     constants = [1.0, 1.4, 1.8, 5.0, 7.0, 16.0]
     lengths = thermodynamic_lengths(springs(constants), temperature=TEMPERATURE)
     placed = place_states(constants, lengths, count=5)
@@ -50,18 +50,18 @@ def test_springs_are_placed_in_a_geometric_progression():
     assert before.max() / before.min() > 5
 
 
-def test_equal_lengths_leave_the_states_where_they_are():
+def test_equal_lengths_keep_the_states():
     values = [1.0, 0.7, 0.3, 0.2, 0.0]
     np.testing.assert_allclose(place_states(values, np.ones(4), count=5), values, atol=1e-12)
     np.testing.assert_allclose(place_states([0, 1, 2], [3, 3], count=5), [0, 0.5, 1, 1.5, 2])
 
 
-def test_a_stretch_without_length_gets_no_states():
+def test_intervals_of_zero_length_get_no_states():
     placed = place_states([1.0, 0.5, 0.0], [0.0, 2.0], count=4)
     assert placed[0] == 1.0 and (placed[1:] < 0.5).all() and np.all(np.diff(placed) < 0)
 
 
-def test_pilots_that_do_not_overlap():
+def test_pilot_without_overlap_is_refused():
     with pytest.raises(SimulationError, match="states weak and stiff of the pilot have"):
         thermodynamic_lengths(
             springs([1.0, 2.0, 1e5]), temperature=TEMPERATURE, names=["soft", "weak", "stiff"]
@@ -77,6 +77,6 @@ def test_pilots_that_do_not_overlap():
         ([1.0, 0.5, 0.0], [1.0, -1.0], 3, "a number of 0 or more"),
     ],
 )
-def test_what_cannot_be_placed(values, lengths, count, words):
+def test_invalid_pilots_are_refused(values, lengths, count, words):
     with pytest.raises(ConfigError, match=words):
         place_states(values, lengths, count=count)

@@ -66,12 +66,12 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def joint(tmp_path_factory):
-    """The same by one ladder for both potentials."""
+    """The same calculation with one ladder for both potentials."""
     return run_solvation(settings(), tmp_path_factory.mktemp("joint"))
 
 
 @pytest.mark.slow
-def test_from_a_molecule_to_a_number(finished):
+def test_run_calculates_a_solvation_free_energy(finished):
     """Methanol's value is -21 kJ/mol; a few ps give its size: six seeds gave -27 to -7."""
     folder, result, announced = finished
     assert_job_finds("solvation", settings(route="separate"), folder, result)
@@ -101,27 +101,27 @@ def test_one_ladder_gives_both_potentials(joint):
         assert abs(found.value + 21) < 40
     assert joint.difference.value == pytest.approx(network.value - mm.value)
     assert joint.difference.error < min(network.error, mm.error)
-    # The network's energy counts by its weight, whatever the couplings to the water are.
+    # The network's energy is linear in its weight in every state.
     energies = leg.samples.energies
     for first, half, last in ((0, 1, 2), (-1, -2, -3)):
         mean = 0.5 * (energies[..., first] + energies[..., last])
         np.testing.assert_allclose(energies[..., half], mean, atol=1e-2)
     gaps = energies[..., 0] - energies[..., 2]  # network minus force field, in each sample
     without = energies[..., -1] - energies[..., -3]
-    near = abs(energies[..., 2]) < 1e6  # where atoms overlap in full, the digits are lost
+    near = abs(energies[..., 2]) < 1e6  # energies of overlapping atoms have too few digits
     assert near.mean() > 0.5
     np.testing.assert_allclose(without[near], gaps[near], atol=1e-2)
 
 
 @pytest.mark.slow
-def test_samples_of_the_force_field_are_not_lifted_without_overlap(tmp_path):
-    """15 samples are too few for an exponential average; the message names the end and a remedy."""
+def test_reweighting_with_too_little_overlap_is_refused(tmp_path):
+    """15 samples are too few for exponential averages; the message names the state and a remedy."""
     with pytest.raises(SimulationError, match=r"in the solvent: the ensembles .* route to joint"):
         run_solvation(settings(route="reweighting"), tmp_path)
 
 
 def test_reweighting_is_the_difference_of_two_averages():
-    """Of energies whose averages are known: normal gaps, mean m and variance s^2."""
+    """Normally distributed differences, whose exponential average is known."""
     rng = np.random.default_rng(1)
     kt, count = 0.0083144626 * 298.15, 4000
     gaps = [(3.0, 0.8), (-2.0, 1.2)]  # kT: in the solvent, and without it
@@ -142,7 +142,7 @@ def test_reweighting_is_the_difference_of_two_averages():
     assert network.value == pytest.approx(mm.value + difference.value)
 
 
-def test_the_solute_alone_is_the_one_in_the_box(tmp_path):
+def test_solute_in_vacuum_matches_the_solute_in_the_box(tmp_path):
     """The same masses and constraints, and the same energy of the network minus force field."""
     wanted = settings()
     molecule, parameters = read_molecule(wanted.solute)
@@ -165,7 +165,7 @@ def test_the_solute_alone_is_the_one_in_the_box(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_difference_alone(joint, call, tmp_path):
+def test_correction_route_calculates_the_difference(joint, call, tmp_path):
     """From the force field to the network in water and in vacuum, without decoupling."""
     path = tmp_path / "correction.yaml"
     path.write_text(json.dumps({**SMALL, "route": "correction"}))
@@ -180,13 +180,13 @@ def test_the_difference_alone(joint, call, tmp_path):
 
 
 @pytest.mark.parametrize("weights", [[], [0.5], [1.0, 0.5], [0.0, 1.0], [0.5, 1.1]])
-def test_weights_of_the_network_rise_to_one(weights):
+def test_network_weights_must_rise_to_one(weights):
     with pytest.raises(ConfigError, match=r"network: found .* allowed: weights that rise"):
         settings(network=weights)
 
 
 @pytest.mark.slow
-def test_the_report_is_self_contained_and_warns_if_not_converged(finished):
+def test_report_is_self_contained_and_warns_if_not_converged(finished):
     folder, _, _ = finished
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 8
@@ -196,7 +196,7 @@ def test_the_report_is_self_contained_and_warns_if_not_converged(finished):
 
 
 @pytest.mark.slow
-def test_a_calculation_goes_on(finished):
+def test_resume_continues_the_calculation(finished):
     """The same settings sample nothing again; a longer time samples only the rest."""
     folder, first, _ = finished
     again = run_solvation(settings(route="separate"), folder, resume=True)
@@ -222,7 +222,7 @@ def test_a_calculation_goes_on(finished):
         ),
     ],
 )
-def test_another_calculation_does_not_go_on_with_it(finished, changes, words):
+def test_resume_with_other_settings_is_refused(finished, changes, words):
     folder, _, _ = finished
     with pytest.raises(ConfigError, match=words):
         run_solvation(settings(route="separate", **changes), folder, resume=True)
@@ -230,15 +230,15 @@ def test_another_calculation_does_not_go_on_with_it(finished, changes, words):
         run_solvation(settings(), folder)
 
 
-def test_what_is_refused_leaves_the_folder_free(tmp_path):
+def test_refused_calculation_does_not_claim_the_folder(tmp_path):
     charged = settings(solute={"smiles": "C[NH3+]"})
-    for _ in range(2):  # the second time not because of the first
+    for _ in range(2):  # the second refusal is not due to the first
         with pytest.raises(RegionError, match=r"\+1 e, but ANI-1x describes only neutral"):
             run_solvation(charged, tmp_path)
     claim_folder(settings(), tmp_path, resume=False)
 
 
-def test_a_platform_that_is_not_there_is_named(tmp_path):
+def test_unavailable_platform_is_reported(tmp_path):
     if "HIP" in loaded_platforms():
         pytest.skip("OpenMM has a HIP platform here")
     with pytest.raises(ConfigError, match=r"found HIP, available here: .*CPU"):
@@ -254,13 +254,13 @@ def test_a_platform_that_is_not_there_is_named(tmp_path):
         ({"smile": "CO"}, "did you mean 'smiles'"),
     ],
 )
-def test_the_solute_is_given_once(solute, words):
+def test_solute_must_be_given_exactly_once(solute, words):
     with pytest.raises(ConfigError, match=words):
         settings(solute=solute)
 
 
-def test_amber_files_keep_their_energy(tmp_path):
-    """Of a molecule alone: written from known parameters, and read back."""
+def test_amber_files_give_the_same_energy(tmp_path):
+    """A molecule in vacuum is written with known parameters and read back."""
     parmed = pytest.importorskip("parmed")
     molecule, parameters = read_molecule(SoluteSettings(smiles="CC(=O)OC"))
     system = create_ligand_system(molecule, parameters)
@@ -306,7 +306,7 @@ def data_folder_of_freesolv():
     return shared_data("freesolv/amber")
 
 
-def test_the_template_is_a_settings_file(tmp_path):
+def test_template_is_a_valid_settings_file(tmp_path):
     path = tmp_path / "solvation.yaml"
     path.write_text(template())
     from nnpmm.core.settings.reading import read_settings
@@ -344,7 +344,7 @@ def test_solvents_by_name_smiles_or_file(given, water_model, label):
         ({"smiles": "CO", "equilibration": "0 ps"}, "must be > 0"),
     ],
 )
-def test_the_solvent_is_given_once(solvent, words):
+def test_solvent_must_be_given_exactly_once(solvent, words):
     with pytest.raises(ConfigError, match=words):
         settings(solvent=solvent)
 
@@ -359,20 +359,20 @@ def test_methanol_in_acetonitrile(tmp_path):
         "potentials": ["force field"],
         "ladder": ladder,
     }
-    told = []
+    calls = []
     result = run_solvation(
-        settings(**changes), tmp_path, compressing=lambda *done: told.append(done)
+        settings(**changes), tmp_path, compressing=lambda *done: calls.append(done)
     )
-    assert told[-1] == (90, 90)
+    assert calls[-1] == (90, 90)
     assert 0.6 < result.density < 1.0  # 0.777 g/mL; 0.71 to 0.76 in such a small box
     assert -50 < result.potentials["force field"].value < 25
     record = json.loads((tmp_path / "result.json").read_text())
     assert record["solvent"] == "acetonitrile"
     assert "MMFF94" in record["solvent_parameters"]
     assert "in acetonitrile" in (tmp_path / "report.html").read_text()
-    told.clear()
+    calls.clear()
     again = run_solvation(settings(**changes), tmp_path, resume=True)
-    assert not told
+    assert not calls
     assert again.record() == result.record()
 
 
@@ -395,13 +395,13 @@ def test_methanol_in_acetonitrile(tmp_path):
         (["none.yaml"], ["none.yaml"]),
     ],
 )
-def test_bad_requests_are_one_line(call, tmp_path, arguments, words):
+def test_bad_arguments_give_one_line(call, tmp_path, arguments, words):
     result = call(main, "solvation", *arguments, "-o", tmp_path / "out")
     result.assert_one_line_error(*words)
 
 
 @pytest.mark.slow
-def test_the_command_prints_what_it_found(call, finished):
+def test_command_prints_the_result(call, finished):
     folder, _, _ = finished
     path = folder.parent / "again.yaml"
     path.write_text(json.dumps({**SMALL, "route": "separate"}))

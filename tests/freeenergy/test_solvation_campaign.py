@@ -40,7 +40,7 @@ def table(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_table_is_read(tmp_path):
+def test_table_of_molecules_is_read(tmp_path):
     path = table(
         tmp_path,
         "name,smiles,class,experiment\nmethane,C,alkane,2.00\n1,2-x/y,CC,,\n".replace(
@@ -67,12 +67,12 @@ def test_a_table_is_read(tmp_path):
         ("name,smiles,experiment\na,C,inf\n", "found the experiment 'inf'"),
     ],
 )
-def test_bad_tables_are_one_line(tmp_path, text, words):
+def test_bad_tables_give_one_line(tmp_path, text, words):
     with pytest.raises(InputFileError, match=words):
         read_molecules(table(tmp_path, text))
 
 
-def test_the_key_is_of_what_is_calculated(tmp_path):
+def test_job_key_depends_only_on_the_calculation(tmp_path):
     """The identity of a job depends on the solvent, but not on threads or its folder."""
 
     def key(folder: str, **changes) -> str:
@@ -83,7 +83,7 @@ def test_the_key_is_of_what_is_calculated(tmp_path):
     assert key("here") != key("here", temperature="310 K")
 
 
-def test_a_summary(tmp_path):
+def test_summary_of_a_campaign(tmp_path):
     """Values in kcal/mol, agreement with experiment, and failures in words."""
     molecules = [Molecule("a", "C", 2.0), Molecule("b", "CC", 1.0), Molecule("c", "CCC")]
     wanted = settings(potentials=["network", "force field"])
@@ -113,7 +113,7 @@ def test_a_summary(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_for_a_table(call, tmp_path):
+def test_command_runs_a_table_of_molecules(call, tmp_path):
     """One molecule has a result and one cannot be read; a second call samples nothing."""
     path = table(tmp_path, "name,smiles,experiment\nmethane,C,2.00\nnonsense,C(,\n")
     config = tmp_path / "tiny.yaml"
@@ -135,7 +135,7 @@ def test_the_command_for_a_table(call, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_campaign_goes_on_within_a_molecule(tmp_path):
+def test_killed_campaign_resumes_within_a_molecule(tmp_path):
     path = table(tmp_path, "name,smiles\nmethane,C\n")
     config = tmp_path / "tiny.yaml"
     config.write_text(json.dumps({name: METHANE[name] for name in METHANE if name != "solute"}))
@@ -184,5 +184,5 @@ def test_other_settings_are_refused_before_anything_runs(tmp_path):
         (["a.csv", "--smiles", "C"], ["a table of molecules", "and a molecule"]),
     ],
 )
-def test_bad_requests_for_a_table(call, tmp_path, arguments, words):
+def test_bad_arguments_with_a_table_give_one_line(call, tmp_path, arguments, words):
     call(main, "solvation", *arguments, "-o", tmp_path / "out").assert_one_line_error(*words)

@@ -1,4 +1,4 @@
-"""Free-energy surfaces against exact ones, with errors that are as large as the deviations."""
+"""Free-energy surfaces and their errors against exact ones."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def deviations(surface, limit):
     return difference, difference / surface.error[known]
 
 
-def test_metadynamics_reweighted_gives_the_surface(walks):
+def test_reweighted_metadynamics_gives_the_exact_surface(walks):
     samples = pooled([walk.after(0.2) for walk in walks])
     surface = surface_of(samples, ["x"], bins=32)
     difference, in_errors = deviations(surface, 20.0)
@@ -127,8 +127,8 @@ def test_metadynamics_reweighted_gives_the_surface(walks):
     assert lowest.visits >= 10
 
 
-def test_without_its_weights_the_record_is_flat(walks):
-    """The test above would not pass by itself: the bias fills the wells."""
+def test_unweighted_metadynamics_samples_are_biased(walks):
+    """The test of the reweighted surface is not trivial: the bias fills the wells."""
     walk = walks[0].after(0.2)
     unweighted = plain(walk.values, walk.axes)
     surface = surface_of(unweighted, ["x"], bins=32)
@@ -137,7 +137,7 @@ def test_without_its_weights_the_record_is_flat(walks):
     assert difference_below(surface.free_energy[chosen], double_well(x)[chosen]) > 3
 
 
-def test_an_average_is_unbiased(walks):
+def test_weighted_average_is_unbiased(walks):
     samples = pooled([walk.after(0.2) for walk in walks])
     x = np.linspace(-1, 1, 4001)
     p = np.exp(-double_well(x) / KT)
@@ -147,7 +147,7 @@ def test_an_average_is_unbiased(walks):
         average_of(samples, [1.0, 2.0])
 
 
-def test_the_record_converges(walks):
+def test_metadynamics_surface_converges(walks):
     found = convergence_of(walks[0], ["x"], bins=32)
     assert found.differences[-1] == 0
     assert found.differences[0] > found.differences[-3]
@@ -185,7 +185,7 @@ def window_samples(count=400, seed=0):
     return WeightedSamples(axes, values.reshape(-1, 1), times, runs, T, weigh)
 
 
-def test_umbrella_windows_give_the_surface():
+def test_umbrella_windows_give_the_exact_surface():
     samples = window_samples()
     surface = surface_of(samples, ["x"], bins=32)
     difference, in_errors = deviations(surface, 40.0)
@@ -195,15 +195,15 @@ def test_umbrella_windows_give_the_surface():
 
 
 def test_windows_without_overlap_are_refused():
-    """MBAR would join them without a word."""
+    """MBAR itself would join them without an error."""
     _, energies, base = windows(100)
     apart = [0, 8]
     with pytest.raises(SimulationError, match="overlap"):
         mbar_weights(energies[:, apart][:, :, apart], base[:, apart], [T] * 2, T)
 
 
-def test_errors_contain_those_of_the_fitted_free_energies():
-    """The spread over independent sets of windows is what one set says of itself."""
+def test_errors_include_those_of_the_mbar_free_energies():
+    """The error of one set of windows matches the spread of independent sets."""
     found = [surface_of(window_samples(100, seed), ["x"], bins=16) for seed in range(8)]
     left = np.array([-KT * np.log(each.probability[:8].sum()) for each in found])
     right = np.array([-KT * np.log(each.probability[8:].sum()) for each in found])
@@ -224,7 +224,7 @@ def test_errors_of_independent_samples():
     assert ratio.mean() == pytest.approx(1, abs=0.15)
 
 
-def test_runs_that_disagree_have_larger_errors():
+def test_disagreeing_runs_have_larger_errors():
     rng = np.random.default_rng(5)
     values = np.concatenate([rng.normal(shift, 1, size=1000) for shift in (-0.5, 0.0, 0.5)])
     runs = np.repeat([0, 1, 2], 1000)
@@ -259,7 +259,7 @@ def test_minima_and_populations_of_a_periodic_mixture():
     assert minima[0].free_energy == 0 and minima[1].free_energy > 0
 
 
-def test_basins_join_over_low_barriers_alone():
+def test_basins_are_merged_over_low_barriers_only():
     """Two wells of 20 kJ/mol with three ripples of 2 kJ/mol in each; errors count as well."""
     edges = np.linspace(-np.pi, np.pi, 121)
     x = 0.5 * (edges[1:] + edges[:-1])
@@ -277,7 +277,7 @@ def test_basins_join_over_low_barriers_alone():
     assert minima(50.0) == 1
 
 
-def test_what_makes_no_surface_is_refused():
+def test_invalid_samples_are_refused():
     samples = mixture(200)
     with pytest.raises(ConfigError, match="recorded are: phi, psi"):
         surface_of(samples, ["chi"])

@@ -43,14 +43,14 @@ def works(system, protocol, seed, n_switches):
     return np.array(found)
 
 
-def test_works_of_both_directions_give_the_exact_difference(system):
+def test_bidirectional_works_give_the_exact_difference(system):
     forward = works(system, forward_protocol(10), 1, 150)
     backward = works(system, reverse_protocol(10), 2, 150)
     result = pymbar.bar(forward / KT, backward / KT)
     found, error = KT * result["Delta_f"], KT * result["dDelta_f"]
     assert error < 0.25
     assert abs(found - exact_difference()) < 4 * error
-    # Work is lost on the way: both means lie above the free energy that they would gain.
+    # Work is dissipated, so both mean works exceed the free energy differences.
     assert forward.mean() > exact_difference() > -backward.mean()
 
 
@@ -70,17 +70,17 @@ def test_protocols():
 
 
 @pytest.mark.parametrize("protocol", [[], [0.5], [0, 1.5], [-0.1, 1.0], [[0, 1]]])
-def test_what_is_no_protocol(system, protocol):
+def test_invalid_protocols_are_refused(system, protocol):
     with pytest.raises(ConfigError, match=r"found the protocol .*allowed: two or more values"):
         switch(context_of(system, 1, 0.0), protocol)
 
 
-def test_no_steps(system):
+def test_zero_steps_per_change_is_refused(system):
     with pytest.raises(ConfigError, match="found 0 steps per change"):
         switch(context_of(system, 1, 0.0), [0, 1], steps_per_change=0)
 
 
-def test_a_system_that_is_not_interpolated(system):
+def test_system_without_lambda_nnp_is_refused(system):
     plain = openmm.System()
     plain.addParticle(1.0)
     context = openmm.Context(plain, openmm.VerletIntegrator(0.001))

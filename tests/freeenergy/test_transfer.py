@@ -1,4 +1,4 @@
-"""Two molecules that change places: energies, forces, and where the network is evaluated."""
+"""Transfer of two molecules: energies, forces, and where the network is evaluated."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def assert_transferred(pair, context, whole, positions=None):
 BEFORE, MIDDLE, AFTER = TransferState(1, 0, 0), TransferState(1, 0.5, 0.5), TransferState(-1, 0, 0)
 
 
-def test_ions_of_one_charge_change_places():
+def test_transfer_of_ions_with_equal_charges():
     """Counter-ions neutralise the box; there is no network."""
     ions = Pair(smiles=("C[NH3+]", "CC[NH3+]"))
     assert sum(residue.name == "CL" for residue in ions.topology.residues()) == 2
@@ -136,15 +136,15 @@ def test_ions_of_one_charge_change_places():
     np.testing.assert_allclose(found[rest], forces[rest], atol=FORCE_TOLERANCE, rtol=0)
 
 
-def test_the_first_state_is_the_system_itself(pair, whole, context):
+def test_first_state_equals_the_original_system(pair, whole, context):
     energy, forces = energy_and_forces(pair.context(whole))
     found, found_forces = at(context, BEFORE, pair.positions)
     assert found == pytest.approx(energy, abs=ENERGY_TOLERANCE, rel=0)
     np.testing.assert_allclose(found_forces, forces, atol=FORCE_TOLERANCE, rtol=0)
 
 
-def test_the_last_state_is_the_system_after_the_transfer(pair, whole, context):
-    """Its positions are moved by hand; forces on all but the anchors are those at the new place."""
+def test_last_state_equals_the_transferred_system(pair, whole, context):
+    """Forces on all atoms except the anchors equal those of the transferred positions."""
     forces, found_forces = assert_transferred(pair, context, whole, pair.positions)
     np.testing.assert_allclose(
         found_forces.sum(axis=0), forces.sum(axis=0), atol=FORCE_TOLERANCE, rtol=0
@@ -154,7 +154,7 @@ def test_the_last_state_is_the_system_after_the_transfer(pair, whole, context):
 @pytest.mark.parametrize(
     "state", [TransferState(1, 0, 0.3), MIDDLE, TransferState(-1, 0.2, 0.5)], ids=str
 )
-def test_forces_are_the_slope_of_the_energy(pair, context, state):
+def test_forces_match_finite_differences(pair, context, state):
     _, forces = at(context, state, pair.positions)
     step = 1e-5
     for atom in (*pair.anchors, int(pair.second[2]), int(pair.second[-1] + 1)):
@@ -168,8 +168,8 @@ def test_forces_are_the_slope_of_the_energy(pair, context, state):
             assert slope == pytest.approx(forces[atom, axis], abs=0.1, rel=1e-5)
 
 
-def test_a_transfer_undoes_itself(pair, context):
-    """Each half is the other one seen from the transferred system."""
+def test_reverse_transfer_gives_the_same_energies(pair, context):
+    """Each half of the ladder is the other one, seen from the transferred system."""
     swapped = pair.swapped()
     for forward in transfer_schedule()[::4]:
         backward = TransferState(-forward.direction, forward.lambda1, forward.lambda2)
@@ -178,16 +178,16 @@ def test_a_transfer_undoes_itself(pair, context):
         assert found == pytest.approx(energy, abs=ENERGY_TOLERANCE, rel=0)
 
 
-def test_the_middle_is_the_mean_of_both_ends(pair, context):
+def test_middle_state_is_the_mean_of_both_end_states(pair, context):
     ends = [at(context, state, pair.positions)[0] for state in (BEFORE, AFTER)]
     if abs(ends[0] - ends[1]) > 400:
-        pytest.fail("the example is within the soft core: choose other places")
+        pytest.fail("the energies are within the soft core: choose other positions")
     for direction in (1, -1):
         found, _ = at(context, TransferState(direction, 0.5, 0.5))
         assert found == pytest.approx(np.mean(ends), abs=ENERGY_TOLERANCE, rel=0)
 
 
-def test_the_network_gives_the_same_inside_and_outside(pair):
+def test_network_inside_and_outside_the_atm_force_agree(pair):
     """With ``network_inside`` it is evaluated before and after the transfer: the same energy."""
     hybrid = pair.hybrid()
     outside, inside = pair.transfer(hybrid), pair.transfer(hybrid, network_inside=True)
@@ -203,7 +203,7 @@ def test_the_network_gives_the_same_inside_and_outside(pair):
 @pytest.mark.parametrize(
     "inside", [Replaced(), MultipleTimeSteps()], ids=lambda i: type(i).__name__
 )
-def test_regions_coupled_by_subtraction_change_places(pair, inside):
+def test_transfer_of_subtractive_regions(pair, inside):
     """The subtracted energy depends only on the region, which moves as a rigid body."""
     hybrid = pair.hybrid(Subtractive(constraints="keep", inside=inside))
     outside, within = pair.transfer(hybrid), pair.transfer(hybrid, network_inside=True)
@@ -211,20 +211,20 @@ def test_regions_coupled_by_subtraction_change_places(pair, inside):
         assert_transferred(pair, pair.context(system), hybrid)
 
 
-def test_sites_of_four_site_water_go_along():
+def test_transfer_in_four_site_water():
     pair = Pair("tip4pew")
     assert_transferred(pair, pair.context(pair.transfer(pair.system)), pair.system)
 
 
-def test_a_copy_is_the_same(pair, context):
+def test_copied_system_has_the_same_energy(pair, context):
     system = copy.deepcopy(pair.transfer(pair.system))
     state = TransferState(-1, 0.1, 0.5)
     expected, _ = at(pair.context(pair.transfer(pair.system)), state)
     assert at(pair.context(system), state)[0] == pytest.approx(expected, abs=1e-6, rel=0)
 
 
-def test_all_states_from_one_evaluation(pair, whole):
-    """Equal to evaluating every state by itself, also where atoms overlap after the transfer."""
+def test_state_energies_match_single_evaluations(pair, whole):
+    """This includes atoms that overlap after the transfer."""
     system = pair.transfer(whole)
     schedule = transfer_schedule()
     separate_groups(system, schedule[0].parameters)
@@ -240,8 +240,8 @@ def test_all_states_from_one_evaluation(pair, whole):
     assert np.ptp(found) > 1e4
 
 
-def test_energies_that_overflow_are_large_and_not_a_number(pair):
-    """An oxygen of water on top of the place where an atom is after the transfer."""
+def test_energies_of_overlapping_atoms_are_large_but_finite(pair):
+    """A water oxygen is at the place of an atom after the transfer."""
     system = pair.transfer(pair.system)
     schedule = transfer_schedule()
     separate_groups(system, schedule[0].parameters)
@@ -268,7 +268,7 @@ def test_energies_that_overflow_are_large_and_not_a_number(pair):
         ("embedding", RegionError, "one that depends on one and other atoms"),
     ],
 )
-def test_refused(pair, change, error, words):
+def test_unsupported_transfers_are_refused(pair, change, error, words):
     system, first, second, anchors = copy.deepcopy(pair.system), pair.first, pair.second, None
     if change == "overlap":
         second = np.append(second, first[0])
@@ -296,7 +296,7 @@ def test_refused(pair, change, error, words):
         create_transfer_system(system, first, second, anchors or pair.anchors)
 
 
-def test_the_ladder():
+def test_transfer_schedule():
     states = transfer_schedule()
     assert len(states) == 21
     progress = [state.progress for state in states]

@@ -39,9 +39,9 @@ def sample_transfer(folder, system, positions, iterations=600) -> list[np.ndarra
 
 
 def atoms_and_site(epsilons, sigmas=(SIGMA, SIGMA)) -> openmm.System:
-    """A receptor's atom that stays at the origin, and two ligands, in a box without anything else.
+    """A receptor of one atom fixed at the origin, and two ligands, in an otherwise empty box.
 
-    The ligand in the solvent meets nothing within the cutoff.
+    There is nothing within the cutoff of the ligand in the solvent.
     """
     system = openmm.System()
     system.setDefaultPeriodicBoxVectors(*(np.eye(3) * BOX))
@@ -71,8 +71,8 @@ def bound(epsilon, sigma) -> float:
 @pytest.mark.parametrize(
     ("epsilons", "sigmas"), [((4.0, 49.0), (0.3, 0.24)), ((16.0, 16.0), (0.3, 0.3))]
 )
-def test_two_atoms_change_places(tmp_path, epsilons, sigmas):
-    """The difference of two integrals; zero for a ligand that takes its own place."""
+def test_transfer_free_energy_of_two_atoms_is_exact(tmp_path, epsilons, sigmas):
+    """The exact value is the difference of two integrals, and zero for equal ligands."""
     system = create_transfer_system(atoms_and_site(epsilons, sigmas), [1], [2], (1, 2))
     add_restraints(system, RESTRAINTS)
     start = np.array([[0.0, 0.0, 0.0], [0.34, 0.0, 0.0], [1.4, 0.3, 0.0]])
@@ -98,7 +98,7 @@ def aligned_energy(first, second) -> float:
     return context.getState(energy=True).getPotentialEnergy()._value
 
 
-def test_alignment_depends_on_how_one_ligand_is_turned_against_the_other():
+def test_alignment_energy_depends_only_on_the_relative_orientation():
     """It does not depend on positions, common rotations or shapes of the triangles."""
     triangle = np.array([[0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.05, 0.12, 0.0]])
     other = np.array([[0.0, 0.0, 0.0], [0.23, 0.0, 0.0], [-0.03, 0.2, 0.0]])

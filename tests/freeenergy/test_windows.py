@@ -30,16 +30,16 @@ def settings(**ladder) -> SolvationSettings:
 
 
 @pytest.mark.slow
-def test_windows_through_dask(tmp_path):
+def test_windows_sampled_by_dask_workers(tmp_path):
     """Two workers sample the windows; a longer run continues each of them."""
-    told = []
+    calls = []
     result = run_solvation(
         settings(),
         tmp_path / "apart",
         cluster=ClusterSettings(kind="local", workers=2),
-        windows=lambda job, done, total: told.append((job.done, done, total)),
+        windows=lambda job, done, total: calls.append((job.done, done, total)),
     )
-    assert told == [(True, n, 6) for n in range(1, 7)]
+    assert calls == [(True, n, 6) for n in range(1, 7)]
     ladder = tmp_path / "apart/force-field/repeat-1"
     before = read_samples(ladder)
     assert before.energies.shape == (40, 6, 6)
@@ -56,22 +56,22 @@ def test_windows_through_dask(tmp_path):
     assert result.potentials["force field"].error < 5
 
 
-def test_windows_take_the_parameters_that_were_chosen(tmp_path, monkeypatch):
+def test_windows_use_the_chosen_parameters(tmp_path, monkeypatch):
     """Workers do not choose the providers by ``auto`` again."""
     from nnpmm.freeenergy.solvation import workflow
 
-    told = []
-    monkeypatch.setattr(workflow, "sample_windows", lambda found, *_: told.append(found))
+    calls = []
+    monkeypatch.setattr(workflow, "sample_windows", lambda found, *_: calls.append(found))
     solutes = {"solute": {"smiles": "C"}, "solvent": "tip3p"}
     wanted = parse_settings(SolvationSettings, {**settings().model_dump(), **solutes})
     assert wanted.solute.parameters == "auto"
     with pytest.raises(InputFileError):  # nothing was sampled
         run_solvation(wanted, tmp_path)
-    assert told[0].solute.parameters == "fallback"
-    assert told[0].model_copy(update={"solute": wanted.solute}) == wanted
+    assert calls[0].solute.parameters == "fallback"
+    assert calls[0].model_copy(update={"solute": wanted.solute}) == wanted
 
 
-def test_a_window_that_fails_is_named(tmp_path, monkeypatch):
+def test_failed_windows_are_reported(tmp_path, monkeypatch):
     from nnpmm.freeenergy.solvation import windows
 
     def blow_up(*_, sampled, **__):
@@ -83,14 +83,14 @@ def test_a_window_that_fails_is_named(tmp_path, monkeypatch):
         run_solvation(settings(), tmp_path)
 
 
-def test_exchange_cannot_be_changed(tmp_path):
+def test_exchange_cannot_be_changed_on_resume(tmp_path):
     (tmp_path / "settings.json").write_text(settings(exchange=True).model_dump_json())
     (tmp_path / "force-field").mkdir()  # something was sampled
     with pytest.raises(ConfigError, match="was started with ladder"):
         run_solvation(settings(), tmp_path, resume=True)
 
 
-def test_workers_need_something_to_do(call, tmp_path):
+def test_workers_require_independent_windows(call, tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(json.dumps(METHANE))
     result = call(main, "solvation", path, "--workers", 2, "-o", tmp_path / "out")
