@@ -14,7 +14,7 @@ from nnpmm.structures import molecule_from_smiles
 from nnpmm.structures.amoeba_terms import shorten_amoeba_terms
 
 BOX = (2.2, 2.25, 2.3)  # nm
-# Residues of the templates, each by the number of its heavy atoms in the order of the SMILES.
+# Residues of the templates with their numbers of heavy atoms, in the order of the SMILES.
 SOLUTES = {
     # Torsion-torsion, pi-torsion, in-plane and out-of-plane terms, several polarization groups.
     "glycine dipeptide": ("CC(=O)NCC(=O)NC", {"ACE": 3, "GLY": 4, "NME": 2}),
@@ -51,7 +51,7 @@ def solute(name: str) -> app.Modeller:
 def amoeba_case(
     name: str, method=app.PME, *, waters: int = 6, polarization: str = "mutual"
 ) -> ForceFieldCase:
-    """A solute, or a water, in a few waters, with it alone as a system of its own."""
+    """A solute, or a water, in a few waters, and the same molecule alone."""
     force_field = app.ForceField("amoeba2018.xml")
     options = {
         "polarization": polarization,
@@ -72,7 +72,7 @@ def amoeba_case(
         options |= {"nonbondedCutoff": 0.7, "vdwCutoff": 0.8}
     system = force_field.createSystem(modeller.topology, nonbondedMethod=method, **options)
     for made in (alone, system):
-        shorten_amoeba_terms(made)  # contexts of the others take several seconds to make
+        shorten_amoeba_terms(made)  # otherwise, creating a context takes seconds
     positions = np.array(modeller.positions.value_in_unit(unit.nanometer))
     return ForceFieldCase(
         *(modeller.topology, system, positions, box, np.arange(n_region)), alone=alone
@@ -80,7 +80,7 @@ def amoeba_case(
 
 
 def water() -> app.Modeller:
-    """One water molecule, of which OpenMM makes a context in no time."""
+    """One water molecule, for fast tests."""
     shape = np.array([[0.0, 0.0, 0.0], [0.097, 0.0, 0.0], [-0.03, 0.09, 0.01]])
     return app.Modeller(waters_topology(1), shape * unit.nanometer)
 

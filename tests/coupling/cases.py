@@ -1,4 +1,4 @@
-"""MM systems for the coupling's contract: small ones made here, real ones of the test data."""
+"""MM systems for the coupling's contract: small ones, and real ones from the test data."""
 
 from __future__ import annotations
 
@@ -56,6 +56,17 @@ def energy_and_forces(context: openmm.Context, groups=None) -> tuple[float, np.n
     arguments = {} if groups is None else {"groups": groups}
     state = context.getState(getEnergy=True, getForces=True, **arguments)
     return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
+
+
+def compute_in(context: openmm.Context, groups=None):
+    """A function from positions (n, 3) nm to energy and forces of a context."""
+
+    def compute(positions):
+        context.setPositions(positions)
+        context.computeVirtualSites()
+        return energy_and_forces(context, groups)
+
+    return compute
 
 
 def waters_topology(count: int) -> app.Topology:
@@ -118,7 +129,7 @@ def bond_and_ion() -> Case:
 
 
 def ion_leaves(case: Case, cutoff: float) -> np.ndarray:
-    """Positions in which the ion of `bond_and_ion` crosses a cutoff from the carbon, in 1 pm."""
+    """Positions in which the ion of `bond_and_ion` crosses the cutoff, in steps of 1 pm."""
     path = np.repeat(case.positions[None], 40, axis=0)
     path[:, 2, 0] -= cutoff + 1e-3 * (np.arange(40) - 19.5)
     return path

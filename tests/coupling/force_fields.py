@@ -18,18 +18,18 @@ CUTOFF = 1.0  # nm; the dipeptide's pairs lie inside
 
 @dataclass(frozen=True)
 class ForceFieldCase(Case):
-    """A case whose region is also there as an MM system of its own, without cutoff or solvent.
+    """A case with the region alone as an MM system, without cutoff or solvent.
 
-    ``alone`` comes from the same files or force field, so its energy is an independent measure of
-    what the force field gives to the region's inside. ``environment`` is everything else as a
-    system of its own, made from the force field.
+    ``alone`` comes from the same files or force field, so it is an independent reference for the
+    region's internal energy. ``environment`` is a system of everything else, built from the force
+    field.
     """
 
     alone: openmm.System = None
     environment: openmm.System = None
 
     def internal(self) -> tuple[float, np.ndarray]:
-        """What the force field gives to the region's inside: energy, and forces on the region."""
+        """Internal energy of the region in the force field, and forces on the region."""
         platform = openmm.Platform.getPlatformByName("Reference")
         context = openmm.Context(self.alone, openmm.VerletIntegrator(0.001), platform)
         context.setPositions(self.positions[self.region])
@@ -113,7 +113,7 @@ def from_force_field(*files, method=app.PME, residue=None, extra_particles=False
     )
     for index in reversed(range(alone.getNumForces())):
         if isinstance(alone.getForce(index), openmm.CustomGBForce):
-            alone.removeForce(index)  # implicit solvent is no part of the region's inside
+            alone.removeForce(index)  # implicit solvent is not part of the internal energy
     n_region = solute.topology.getNumAtoms()
     if method is app.NoCutoff:
         second = dipeptide(residue)
@@ -157,7 +157,7 @@ def charmm36_vacuum():
 
 
 def amber14():
-    """Amber's plain force set, with dispersion correction and a switching function."""
+    """Amber's usual forces, with dispersion correction and a switching function."""
 
     def switch(system):
         (force,) = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]

@@ -1,4 +1,4 @@
-"""The force field's energy inside a region, summed term by term: slow, plain, independent."""
+"""Internal energy of a region in the force field, summed term by term: a slow reference."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def internal_energy(system: openmm.System, region, positions: np.ndarray, hosts=
     """Bonded terms, pairs and 1-4 exceptions inside the region, kJ/mol.
 
     Args:
-        system: an MM system with the plain force set.
+        system: an MM system with harmonic bonds and angles, periodic torsions, NonbondedForce.
         region: atom indices; the region must be whole in ``positions``.
         positions: (n, 3) nm of the whole system.
-        hosts: atoms outside whose place link atoms take; angles and torsions around atoms of the
-            region that end there count as inside.
+        hosts: atoms outside that link atoms replace. Angles and torsions that are centred on atoms
+            of the region and end there belong to the region.
     """
     members = {int(i) for i in region}
     capped = members | {int(i) for i in hosts}

@@ -1,4 +1,4 @@
-"""MM systems from files that OpenMM's readers and ParmEd read, and their regions alone."""
+"""MM systems from files of OpenMM's readers and ParmEd, and their regions alone."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _two_dipeptides():
 
 
 def _charmm_structure(n_copies):
-    """Amber14's dipeptide, with the further terms of CHARMM added."""
+    """The dipeptide of Amber14 with added CHARMM terms."""
     solute = dipeptide()
     force_field = app.ForceField("amber14-all.xml")
     system = force_field.createSystem(solute.topology, nonbondedMethod=app.NoCutoff)

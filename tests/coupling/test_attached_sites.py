@@ -17,9 +17,9 @@ SPACING = 0.45  # nm between the two molecules
 
 
 def molecules(count, method=app.NoCutoff):
-    """Return topology, system and positions of methanols that carry a site at the oxygen.
+    """Return topology, system and positions of methanols with a virtual site at the oxygen.
 
-    Nothing is excluded between the site and the atoms, so that every pair would show.
+    There are no exclusions between site and atoms, so that every pair contributes.
     """
     part, one = to_openmm_topology(molecule_from_smiles("CO", seed=1))
     names = [atom.element.symbol for atom in part.atoms()]
@@ -72,7 +72,7 @@ def model():
     return load_model("ANI-1x", members=0, precision="double")
 
 
-def test_the_site_acts_on_the_rest_and_not_within_the_region(model):
+def test_site_interacts_with_the_environment_only(model):
     topology, system, positions = molecules(2)
     _, alone, _ = molecules(1)
     region = np.arange(6)
@@ -80,7 +80,7 @@ def test_the_site_acts_on_the_rest_and_not_within_the_region(model):
     numbers = [a.element.atomic_number for a in list(topology.atoms())[:6]]
     network = model.bind(numbers)(positions[:6])[0]
     expected = network + energy(system, positions) - energy(alone, positions[:7])
-    assert abs(energy(alone, positions[:7])) > 10  # otherwise the test would see nothing
+    assert abs(energy(alone, positions[:7])) > 10  # otherwise the test could not fail
     np.testing.assert_allclose(energy(hybrid, positions), expected, rtol=0, atol=1e-6)
     other = np.arange(7, 13)
     np.testing.assert_allclose(
@@ -114,7 +114,7 @@ def test_forces_are_the_gradient(model):
             np.testing.assert_allclose(-slope, forces[atom, axis], rtol=0, atol=0.02)
 
 
-def test_interpolation_ends_at_the_force_field(model):
+def test_lambda_zero_is_the_force_field(model):
     topology, system, positions = molecules(2)
     hybrid = create_hybrid_system(
         system, topology, np.arange(6), model, coupling=Mechanical(inside=Interpolated())
@@ -124,7 +124,7 @@ def test_interpolation_ends_at_the_force_field(model):
     )
 
 
-def test_the_charge_counts_with_the_site(model):
+def test_region_charge_includes_the_site(model):
     """Without the site's charge the region would carry -0.1 e."""
     topology, system, _ = molecules(2)
     (force,) = system.getForces()

@@ -1,4 +1,4 @@
-"""Under a barostat a hybrid system whose potential is the force field moves as the MM system."""
+"""A hybrid system whose potential is the force field, under a barostat, against the MM system."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def box():
 
 
 def npt_context(box, system, *, seed, platform, minimize=100):
-    """A context of a minimized box at 300 K and 1 bar, with a barostat at every other step."""
+    """A context of a minimized box at 300 K and 1 bar, with a barostat move every other step."""
     system = copy.deepcopy(system)
     barostat = openmm.MonteCarloBarostat(1.0, 300.0, 2)
     barostat.setRandomNumberSeed(seed)
@@ -57,7 +57,7 @@ def volumes(context, n_volumes, *, spacing):
 
 
 def test_molecules_are_those_of_the_mm_system(box):
-    """All that a barostat knows of bonds; the region's own were taken away."""
+    """The barostat moves molecules as a whole; the coupling removes the region's bond terms."""
     solvated, hybrid = box
     found, expected = (
         openmm.Context(system, openmm.VerletIntegrator(0.001)).getMolecules()
@@ -66,18 +66,18 @@ def test_molecules_are_those_of_the_mm_system(box):
     assert found == expected
 
 
-def test_the_same_moves_are_accepted_and_made(box):
-    """Same energies, same random numbers: the same volumes and positions, until chaos sets in."""
+def test_barostat_moves_match_the_mm_system(box):
+    """With equal energies and random numbers, short runs have equal volumes and positions."""
     solvated, hybrid = box
 
     def volumes_and_positions(system):
-        # One after the other: all contexts of the Reference platform draw from one generator.
+        # Contexts of the Reference platform share a random number generator, so run one at a time.
         context = npt_context(solvated, system, seed=4, platform="Reference", minimize=5)
         found = volumes(context, 30, spacing=2)
         return found, context.getState(positions=True).getPositions(asNumpy=True)._value
 
     expected = volumes_and_positions(solvated.system)
-    assert len(set(expected[0])) > 5  # moves are accepted, and others are not
+    assert len(set(expected[0])) > 5  # some moves are accepted
     found = volumes_and_positions(hybrid)
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
@@ -85,7 +85,7 @@ def test_the_same_moves_are_accepted_and_made(box):
 
 @pytest.mark.slow
 def test_mean_volumes_agree(box):
-    """Four independent runs each, after 0.4 ps in which the gaps around the solute close."""
+    """Four independent runs each, after 0.4 ps of equilibration."""
     solvated, hybrid = box
 
     def mean_volume(system, seed):
@@ -96,5 +96,5 @@ def test_mean_volumes_agree(box):
     found = np.array([mean_volume(hybrid, seed) for seed in range(5, 9)])
     error = np.sqrt((expected.var(ddof=1) + found.var(ddof=1)) / 4)
     assert error < 0.03 * expected.mean()
-    # Student's t of six degrees of freedom: 4.3 is passed by chance for one choice of seeds in 200.
+    # Student's t with six degrees of freedom: chance exceeds 4.3 for one choice of seeds in 200.
     assert abs(found.mean() - expected.mean()) < 4.3 * error

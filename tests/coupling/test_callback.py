@@ -1,4 +1,4 @@
-"""What the callback of a step checks, and what it leaves to the public edge."""
+"""The callback of a step: what it checks, and what it leaves to the public interface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BONDS = np.array([[0, 1], [0, 2]])
 
 
 def state_at(positions) -> openmm.State:
-    """Return the State of three particles at some positions, as a callback gets it."""
+    """Return the State of particles at some positions, as a callback receives it."""
     system = openmm.System()
     for _ in positions:
         system.addParticle(1.0)
@@ -32,7 +32,7 @@ def state_at(positions) -> openmm.State:
 
 
 def flat(energy):
-    """Return a network whose energy is the same everywhere, also without any neighbours."""
+    """Return a network with constant energy."""
     model = FunctionModel(lambda positions, *_: (energy, np.zeros_like(positions)), "flat")
     return model.bind([8, 1, 1])
 
@@ -41,7 +41,7 @@ def region_callback(evaluator):
     return RegionCallback(evaluator, BONDS, periodic=True, exact_to_half_box=True)
 
 
-def test_it_returns_what_the_evaluator_does():
+def test_callback_returns_the_energy_and_forces_of_the_evaluator():
     expected = TOY.bind([8, 1, 1])(WATER)
     energy, forces = region_callback(TOY.bind([8, 1, 1]))(state_at(WATER))
     assert energy == pytest.approx(expected[0], abs=1e-9)
@@ -50,8 +50,8 @@ def test_it_returns_what_the_evaluator_does():
 
 @pytest.mark.parametrize("make", [region_callback, BoxCallback])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_position_that_is_not_finite_stops_the_run(make, bad):
-    """Atoms there have no neighbours, so that the energy alone would not tell."""
+def test_non_finite_position_stops_the_run(make, bad):
+    """Such atoms have no neighbours, so the energy would be finite."""
     broken = WATER.copy()
     broken[1, 2] = bad
     with pytest.raises(SimulationError, match="non-finite position of region atom 1"):
@@ -59,12 +59,12 @@ def test_a_position_that_is_not_finite_stops_the_run(make, bad):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_an_energy_that_is_not_finite_stops_the_run(bad):
+def test_non_finite_energy_stops_the_run(bad):
     with pytest.raises(SimulationError, match=NON_FINITE_ENERGY):
         region_callback(flat(bad))(state_at(WATER))
 
 
-def test_a_step_converts_no_units(monkeypatch):
+def test_callback_skips_unit_conversion_and_checks(monkeypatch):
     def refuse(*_):
         raise AssertionError("a step converts units or checks shapes")
 
@@ -77,8 +77,8 @@ def test_a_step_converts_no_units(monkeypatch):
 @pytest.mark.parametrize(
     "box", [np.diag([2.0, 2.5, 3.0]), [[2.0, 0.0, 0.0], [0.9, 2.1, 0.0], [-0.8, 0.7, 2.4]]]
 )
-def test_a_region_below_half_a_box_needs_no_joining(box):
-    """The one test of a usual step stands for the three that it leaves out, for two molecules."""
+def test_region_narrower_than_half_the_box_is_left_as_it_is(box):
+    """If the one fast check holds, the three slower steps change nothing, for two molecules."""
     callback = RegionCallback(TOY.bind([8, 1, 1, 8]), BONDS, periodic=True, exact_to_half_box=True)
     rng, skipped, box = np.random.default_rng(3), 0, np.array(box)
     for scale in rng.uniform(0.8, 1.8, 300):

@@ -1,4 +1,4 @@
-"""Terms over a cut bond count once: which are the network's, and how stiff the cut bond is."""
+"""Terms across a cut bond are counted once: assignment of terms, stiffness of the bond."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def butane():
     )
 
 
-def test_the_cut_bond_is_as_stiff_as_any(butane):
-    """Of the force field, the network on all atoms, and the cut between first and second carbon.
+def test_cut_bond_has_a_realistic_stiffness(butane):
+    """Stiffness with the force field, the network on all atoms, and a cut C1-C2 bond.
 
-    With the terms counted twice the last was 440,000 kJ/mol/nm^2 and 1,130 kJ/mol/rad^2.
+    Terms counted twice would give 440,000 kJ/mol/nm^2 and 1,130 kJ/mol/rad^2.
     """
     model = load_model("ANI-1x", 0, backend="reference", precision="double")
     whole = create_hybrid_system(butane.system, butane.topology, range(14), model)
@@ -47,13 +47,13 @@ def test_the_cut_bond_is_as_stiff_as_any(butane):
     )
     systems = (butane.system, whole, capped)
     stretches, tilts = zip(*(stiffness(butane, system) for system in systems), strict=True)
-    # Terms counted twice, or not at all, would change a stiffness by all of the force field's.
+    # Terms counted twice, or not at all, would change a stiffness by that of the force field.
     for values in (stretches, tilts):
         assert 0.75 * min(values[:2]) < values[2] < 1.25 * max(values[:2])
 
 
 def stiffness(butane, system):
-    """Of the first C-C bond, and of the methyl's tilt about its carbon, at the system's minimum."""
+    """Stiffness of the first C-C bond and of the methyl's tilt, at the minimum."""
     context = butane.context(system)
     openmm.LocalEnergyMinimizer.minimize(context, 0.01)
     x = context.getState(positions=True).getPositions(asNumpy=True)._value
@@ -103,6 +103,6 @@ BONDS = [(2, 1), (1, 0), (0, 10), (2, 3), (3, 11), (10, 12), (1, 4)]
         ({4, 2, 1, 0, 10}, [], True),  # a CMAP
     ],
 )
-def test_which_terms_the_capped_network_has(atoms, further, networks):
+def test_terms_included_in_the_capped_network(atoms, further, networks):
     assert CappedTerms(range(5), BONDS + further).include(atoms) is networks
     assert CappedTerms(range(5)).include(atoms) is (max(atoms) < 5)  # without link atoms

@@ -1,4 +1,4 @@
-"""What becomes of constraints inside the region."""
+"""Constraints inside the region."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def test_energy_does_not_depend_on_constraints(case):
     )
 
 
-def test_unknown_choice():
+def test_unknown_choice_of_constraints_is_refused():
     with pytest.raises(ConfigError, match="found constraints='hbonds', allowed: 'none', 'keep'"):
         Mechanical(constraints="hbonds")
 
 
-def test_constraints_outside_stay(case):
+def test_constraints_of_the_environment_are_kept(case):
     outside = np.setdiff1d(np.arange(case.system.getNumParticles()), case.region)
     expected = constraints(case.system, outside)
     assert expected and constraints(coupled(case, case.system, "keep"), outside) == expected
 
 
-def test_constrained_dynamics_holds_the_lengths(case):
+def test_dynamics_satisfies_the_constraints(case):
     system = coupled(case, case.system, "keep")
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.LangevinMiddleIntegrator(300, 1, 0.001), platform)
@@ -82,8 +82,8 @@ def test_constrained_dynamics_holds_the_lengths(case):
         np.testing.assert_allclose(np.linalg.norm(x[i] - x[j]), length, rtol=0, atol=1e-5)
 
 
-def test_lengths_of_the_network(case):
-    """Where the toy's pairs balance; the MM lengths stay outside and in the system it came from."""
+def test_constraint_lengths_are_those_of_the_network_minimum(case):
+    """Only constraints inside the region change, in the copy of the system."""
     system = copy.deepcopy(case.system)
     before = constraints(case.system, case.region)
     apply_constraint_lengths(system, case.topology, case.region, TOY, case.positions)
@@ -111,7 +111,7 @@ def network_minimum(case):
     return x
 
 
-def test_lengths_of_ani():
+def test_constraint_lengths_of_ani():
     """ANI's C-H and O-H bonds in methanol, between the accepted 0.094 and 0.111 nm."""
     case = solvated_ligand("CO")
     system = copy.deepcopy(case.system)
@@ -122,7 +122,7 @@ def test_lengths_of_ani():
     assert 0.094 < lengths.min() < 0.099 < 0.108 < lengths.max() < 0.111
 
 
-def test_lengths_that_cannot_be_found(case):
+def test_failed_relaxation_of_constraint_lengths_is_an_error(case):
     def endless(positions, numbers, charge):
         return -1e3 * positions.sum(), np.full_like(positions, 1e3)
 

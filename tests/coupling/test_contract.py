@@ -1,4 +1,4 @@
-"""The hybrid energy is what its definition says, on systems made here, with ANI-1x."""
+"""The hybrid energy matches its definition, on small systems, with ANI-1x."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import openmm
 import pytest
-from cases import Case, energy_and_forces, solvated_ligand
+from cases import Case, compute_in, solvated_ligand
 from contracts import assert_conserves_energy, assert_forces_match_energy, assert_jumps_like
 from mm_reference import internal_energy
 from openmm import XmlSerializer
@@ -34,7 +34,7 @@ def case() -> Case:
 
 @pytest.fixture(scope="module")
 def ethylamine() -> Case:
-    """Its ethyl group as the region, so that a C-N bond is cut."""
+    """Ethylamine with the ethyl group as the region, so that a C-N bond is cut."""
     whole = solvated_ligand("CCN")
     ethyl = [0, 1, 3, 4, 5, 6, 7]
     assert "".join(a.element.symbol for a in list(whole.topology.atoms())[:10]) == "CCNHHHHHHH"
@@ -43,7 +43,7 @@ def ethylamine() -> Case:
 
 @pytest.fixture(scope="module", params=["whole molecule", "cut at C-N"])
 def coupled(request, model):
-    """A case and what couples its MM system: a whole region, or one with a link atom."""
+    """A case and its coupling: a whole molecule as the region, or a region with a link atom."""
     if request.param == "whole molecule":
         return request.getfixturevalue("case"), Mechanical()
     boundary = LinkAtoms("C-N", charges="shift")
@@ -80,7 +80,7 @@ def test_network_has_its_own_group(model, case):
 
 
 def without_jumps(system: openmm.System) -> openmm.System:
-    """A copy whose pair energies go to nothing at the cutoff."""
+    """A copy whose pair energies vanish at the cutoff."""
     smooth = copy.deepcopy(system)
     (nonbonded,) = [f for f in smooth.getForces() if isinstance(f, openmm.NonbondedForce)]
     nonbonded.setEwaldErrorTolerance(1e-6)
@@ -89,43 +89,32 @@ def without_jumps(system: openmm.System) -> openmm.System:
     return smooth
 
 
-def compute_in(case: Case, system: openmm.System):
-    """A function from positions of the whole system to energy and forces."""
-    context = case.context(system)
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
-    return compute
-
-
 def test_forces_are_the_gradient(model, coupled):
     case, coupling = coupled
     system = without_jumps(case.system)
     hybrid = create_hybrid_system(system, case.topology, case.region, model, coupling=coupling)
     nearest_water = int(case.region[-1]) + 1
     atoms = np.array([*case.region[:3], nearest_water, nearest_water + 1])
-    compute = compute_in(case, hybrid)
+    compute = compute_in(case.context(hybrid))
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=5e-5, atol=0.1)
 
 
-def test_dynamics_of_the_region_conserve_energy(model, coupled):
-    """The environment stands still, so that its constraints do not come in."""
+def test_region_dynamics_conserve_energy(model, coupled):
+    """The environment is fixed, so that its constraints do not matter."""
     case, coupling = coupled
     system = without_jumps(case.system)
     hybrid = create_hybrid_system(system, case.topology, case.region, model, coupling=coupling)
     masses = np.zeros(len(case.positions))
     masses[case.region] = [hybrid.getParticleMass(int(i))._value for i in case.region]
-    start = case.positions.copy()  # off the minimum, at which one of them is
+    start = case.positions.copy()  # one of the cases starts at its minimum
     start[case.region] += np.random.default_rng(2).normal(0, 0.003, (len(case.region), 3))
-    assert_conserves_energy(compute_in(case, hybrid), start, masses, precision=1e-3)
+    assert_conserves_energy(compute_in(case.context(hybrid)), start, masses, precision=1e-3)
 
 
 @pytest.mark.parametrize("method", ["CutoffPeriodic", "PME"])
 @pytest.mark.parametrize("moving", ["region", "environment"])
-def test_pairs_cross_the_cutoff_as_in_the_mm_system(model, method, moving):
-    """A truncated pair energy jumps; the coupling neither adds to the jump nor takes from it."""
+def test_jumps_at_the_cutoff_equal_those_of_the_mm_system(model, method, moving):
+    """A truncated pair energy jumps; the coupling does not change the jump."""
     case = solvated_ligand("CO", METHODS[method])
     hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
     (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
@@ -143,10 +132,12 @@ def test_pairs_cross_the_cutoff_as_in_the_mm_system(model, method, moving):
         path[:, case.region] -= steps[:, None]
     else:
         path[:, oxygen : oxygen + 3] += steps[:, None]
-    assert_jumps_like(compute_in(case, hybrid), compute_in(case, case.system), path, atol=1e-5)
+    assert_jumps_like(
+        compute_in(case.context(hybrid)), compute_in(case.context(case.system)), path, atol=1e-5
+    )
 
 
-def test_mm_system_is_untouched(model, coupled):
+def test_mm_system_is_not_changed(model, coupled):
     case, coupling = coupled
     before = XmlSerializer.serialize(case.system)
     create_hybrid_system(case.system, case.topology, case.region, model, coupling=coupling)
@@ -154,7 +145,7 @@ def test_mm_system_is_untouched(model, coupled):
 
 
 def test_molecules_stay_together(model, coupled):
-    """Barostats and trajectory writers move what OpenMM takes for a molecule."""
+    """Barostats and trajectory writers move OpenMM's molecules as a whole."""
     case, coupling = coupled
     hybrid = create_hybrid_system(case.system, case.topology, case.region, model, coupling=coupling)
     found = openmm.Context(hybrid, openmm.VerletIntegrator(0.001)).getMolecules()
@@ -188,8 +179,8 @@ def test_region_split_by_the_boundary(model, case, axis):
     np.testing.assert_allclose(found[1], forces, rtol=0, atol=0.05)
 
 
-def test_region_meets_its_own_images(model):
-    """A lone polar region in a box feels its periodic images, as the MM system does."""
+def test_region_interacts_with_its_own_images(model):
+    """A single polar region in a box interacts with its periodic images, as in the MM system."""
     case = solvated_ligand("CO")
     hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
     lone = copy.deepcopy(hybrid)
@@ -205,8 +196,8 @@ def test_region_meets_its_own_images(model):
     group = nonbonded.getForceGroup()
     nonbonded.setForceGroup(31)
     energy = case.state(lone, groups={31})[0]
-    # Ewald sum of a point dipole in a cubic box with conducting boundary: -2 pi p^2 / (3 V). The
-    # molecule is no point: higher multipoles are smaller by its size over the edge of the box.
+    # Ewald sum of a point dipole in a cubic box with conducting boundary: -2 pi p^2 / (3 V). Higher
+    # multipoles of the molecule are smaller by its size relative to the edge of the box.
     size = np.linalg.norm(np.ptp(case.whole_region, axis=0)) / np.linalg.det(case.box) ** (1 / 3)
     assert size < 0.25
     expected = -138.935 * 2 * np.pi * dipole @ dipole / (3 * np.linalg.det(case.box))
@@ -221,12 +212,12 @@ def test_system_round_trips_through_xml(model, coupled):
         case.system, case.topology, case.region, single, coupling=coupling
     )
     text = XmlSerializer.serialize(hybrid)
-    assert len(text) < 5_000_000  # the weights are not in it
+    assert len(text) < 5_000_000  # without the weights
     again = XmlSerializer.deserialize(text)
     np.testing.assert_allclose(case.state(again)[0], case.state(hybrid)[0], rtol=0, atol=1e-6)
 
 
-def test_coupling_argument_is_the_default(model, case):
+def test_mechanical_embedding_is_the_default(model, case):
     default = create_hybrid_system(case.system, case.topology, case.region, model)
     explicit = create_hybrid_system(
         case.system, case.topology, case.region, model, coupling=Mechanical()
@@ -263,8 +254,8 @@ def test_barostat_keeps_the_ligand_whole(case):
     ],
     ids=["CHARMM improper", "Ryckaert-Bellemans"],
 )
-def test_further_torsions_of_the_region_fall_silent(model, case, kind, energy, arguments):
-    """Their energy goes from the region and stays outside."""
+def test_other_torsion_forces_of_the_region_are_removed(model, case, kind, energy, arguments):
+    """Their terms inside the region are removed, and those outside are kept."""
     system = copy.deepcopy(case.system)
     force = kind() if energy is None else kind(energy)
     if energy is not None:

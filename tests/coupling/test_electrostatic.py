@@ -1,4 +1,4 @@
-"""Electrostatic embedding is what its definition says, with charges made up here."""
+"""Electrostatic embedding matches its definition, with artificial charges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import math
 import numpy as np
 import openmm
 import pytest
-from cases import Case, bond_and_ion, energy_and_forces, ion_leaves, solvated_ligand
+from cases import Case, bond_and_ion, compute_in, energy_and_forces, ion_leaves, solvated_ligand
 from contracts import (
     assert_conserves_energy,
     assert_forces_match_energy,
@@ -62,7 +62,7 @@ def charges_of(system: openmm.System, atoms=None) -> np.ndarray:
 
 
 class BondCharges:
-    """Charge flows along every pair of atoms as they move apart, 3 e/nm, from given charges."""
+    """Charges that depend on all interatomic distances, by 3 e/nm, with an analytic gradient."""
 
     def __init__(self, start: np.ndarray) -> None:
         self.start = start
@@ -101,7 +101,7 @@ class Constant:
 
 
 class CloudCharges:
-    """Bond charges, of which a part is spread out with a width that follows a distance."""
+    """Bond charges, a part of which is smeared with a width that depends on a distance."""
 
     name = "clouds"
 
@@ -122,7 +122,7 @@ class CloudCharges:
             return gradient + own - own.mean(axis=0)
 
         found = point_charges(charges, pull_back)
-        # A core charge of 3 e, so that more of the clouds reaches into the water.
+        # A core charge of 3 e, for a larger effect of the clouds.
         return type(found)(charges, all_back, charges - 3.0, 0.02 + 0.15 * square)
 
 
@@ -142,19 +142,8 @@ def couple(case: Case, charges, system=None, **arguments) -> openmm.System:
     return create_hybrid_system(system, case.topology, case.region, TOY, coupling=coupling)
 
 
-def compute_in(case: Case, system: openmm.System):
-    """A function from positions of the whole system to energy and forces."""
-    context = case.context(system)
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
-    return compute
-
-
 def added_energy(case: Case, system: openmm.System, positions=None) -> float:
-    """What the coupling adds to mechanical embedding, kJ/mol."""
+    """Energy that the coupling adds to mechanical embedding, kJ/mol."""
     context = case.context(system, positions)
     energies = []
     for value in (0.0, 1.0):
@@ -164,7 +153,7 @@ def added_energy(case: Case, system: openmm.System, positions=None) -> float:
 
 
 def reference_of(case: Case, charges, *, cutoff=CUTOFF, positions=None) -> float:
-    """The double sum for a case; charges with valence parts as well."""
+    """The double sum for a case, also for charges with valence parts."""
     positions = case.positions if positions is None else positions
     others = np.setdiff1d(np.arange(len(positions)), case.region)
     found = charges(case.whole_region)
@@ -180,7 +169,7 @@ def reference_of(case: Case, charges, *, cutoff=CUTOFF, positions=None) -> float
 
 
 def skewed(case: Case) -> Case:
-    """The same molecules in a triclinic box of the same edges; its waters are left as they are."""
+    """The same molecules, unchanged, in a triclinic box."""
     a = case.box[0, 0] * 1.2
     box = np.array([[a, 0, 0], [0.3 * a, a, 0], [-0.4 * a, 0.35 * a, a]])
     system = copy.deepcopy(case.system)
@@ -188,8 +177,8 @@ def skewed(case: Case) -> Case:
     return Case(case.topology, system, case.positions, box, case.region)
 
 
-def test_pair_potential_ends_smoothly():
-    """Value, slope and curvature are zero at the cutoff: what is left is cubic."""
+def test_pair_potential_vanishes_smoothly_at_the_cutoff():
+    """Value, slope and curvature are zero at the cutoff, so the potential is cubic nearby."""
     inside = 1e-3 * np.arange(4)
     values = [pair_potential(1.2 - x, 1.2) for x in inside]
     np.testing.assert_allclose(values, 15 / (6 * 1.2**4) * inside**3, rtol=0.02, atol=1e-15)
@@ -198,7 +187,7 @@ def test_pair_potential_ends_smoothly():
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_equal_to_the_double_sum(method):
+def test_embedding_energy_matches_the_double_sum(method):
     case = solvated_ligand("CO", method)
     charges = bond_charges(case)
     found = added_energy(case, couple(case, charges))
@@ -209,7 +198,7 @@ def test_equal_to_the_double_sum(method):
 
 
 @pytest.mark.parametrize("shape", ["cubic", "triclinic"])
-def test_spread_charges_equal_the_double_sum(case, shape):
+def test_energy_of_smeared_charges_matches_the_double_sum(case, shape):
     case = case if shape == "cubic" else skewed(case)
     charges = CloudCharges(charges_of(case.system, case.region))
     found = added_energy(case, couple(case, charges))
@@ -220,7 +209,7 @@ def test_spread_charges_equal_the_double_sum(case, shape):
 
 
 def test_every_image_within_the_cutoff_is_found():
-    """A region almost half as wide as a box that is as skewed as reduced vectors can be."""
+    """A region almost half as wide as the box, with the most skewed reduced box vectors."""
     rng = np.random.default_rng(1)
     box = 2 * CUTOFF * np.array([[1, 0, 0], [0.5, 1, 0], [0.5, -0.5, 1]])
     region = 0.499 * box.diagonal() * (rng.integers(0, 2, (20, 8, 3)) - 0.5)
@@ -254,8 +243,8 @@ def with_charges(case: Case, charges: np.ndarray) -> openmm.System:
     return system
 
 
-def test_without_cutoff_it_is_a_force_field_with_these_charges():
-    """Constant charges, so that mechanical embedding with them in the MM system is the same."""
+def test_constant_charges_without_cutoff_match_mechanical_embedding():
+    """The reference is mechanical embedding with these charges in the MM system."""
     case = solvated_ligand("CC(=O)N", openmm.NonbondedForce.NoCutoff)
     other = bond_charges(case)(case.whole_region)[0]
     system = with_charges(case, other)
@@ -266,9 +255,9 @@ def test_without_cutoff_it_is_a_force_field_with_these_charges():
 
 
 def test_truncation_converges_to_the_ewald_sum():
-    """The shift of the charges under PME, where it is cut off, against PME with it.
+    """The effect of shifted charges with a cutoff, against the same with PME.
 
-    The water has not responded to the solute, whose dipole changes by 5 D: harder than any use.
+    The dipole changes by 5 D without a response of the water: harder than in any application.
     """
     molecule = molecule_from_smiles("CC(=O)N", seed=1)
     box = solvate(molecule, parameterize(molecule), padding=1.1, nonbonded_cutoff=0.7, seed=1)
@@ -278,7 +267,7 @@ def test_truncation_converges_to_the_ewald_sum():
     nonbonded_of(case.system).setEwaldErrorTolerance(1e-5)
     start = charges_of(case.system, case.region)
     other = bond_charges(case)(case.whole_region)[0]
-    # Without environment: what the region has with its own images, which stays that of q0.
+    # Energies without the environment remove the interaction of the region with its images.
     found = {
         (kind, environment): _pair_energy(case, charges, environment)
         for kind, charges in (("start", start), ("other", other))
@@ -298,7 +287,7 @@ def test_truncation_converges_to_the_ewald_sum():
 
 
 def _pair_energy(case: Case, charges: np.ndarray, environment: float) -> float:
-    """Energy of the NonbondedForce with other charges of the region, and scaled ones around it."""
+    """Energy of the NonbondedForce with given charges of the region, and a scaled environment."""
     system = with_charges(case, charges)
     force = nonbonded_of(system)
     for i in set(range(force.getNumParticles())) - set(case.region.tolist()):
@@ -317,11 +306,7 @@ def test_forces_are_the_gradient(case, kind, shape):
     charges = bond_charges(case) if kind == "points" else CloudCharges(bond_charges(case).start)
     group = groups_by_role(couple(case, charges))[Role.NETWORK]
     context = case.context(couple(case, charges))
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, group)
-
+    compute = compute_in(context, group)
     near = np.linalg.norm(
         case.positions[case.region[-1] + 1 :] - case.positions[case.region[2]], axis=1
     )
@@ -335,15 +320,15 @@ def test_forces_are_the_gradient(case, kind, shape):
 def test_contract_of_a_molecule_without_box():
     case = solvated_ligand("CC(=O)N", openmm.NonbondedForce.NoCutoff)
     hybrid = couple(case, CloudCharges(bond_charges(case).start))
-    compute = compute_in(case, hybrid)
+    compute = compute_in(case.context(hybrid))
     assert_invariant(compute, case.positions, atol=1e-4)
     assert_no_net_force_or_torque(compute(case.positions)[1], case.positions, atol=1e-4)
 
 
 @pytest.mark.parametrize("axis", range(3))
 @pytest.mark.parametrize("shape", ["cubic", "triclinic"])
-def test_split_by_the_boundary(case, shape, axis):
-    """Atoms of the region, and of the water, may be anywhere among their images."""
+def test_atoms_split_by_the_boundary(case, shape, axis):
+    """Any image of the atoms of the region and of the water gives the same energy."""
     case = skewed(case) if shape == "triclinic" else case
     hybrid = couple(case, bond_charges(case))
     energy, forces = case.state(hybrid)
@@ -355,16 +340,12 @@ def test_split_by_the_boundary(case, shape, axis):
     np.testing.assert_allclose(found[1], forces, rtol=0, atol=0.05)
 
 
-def test_nothing_jumps_where_a_charge_leaves_the_cutoff():
+def test_energy_is_smooth_where_a_charge_crosses_the_cutoff():
     case = bond_and_ion()
     hybrid = couple(case, BondCharges(np.array([0.4, -0.4])))
     context = case.context(hybrid)
     group = groups_by_role(hybrid)[Role.NETWORK]
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, group)
-
+    compute = compute_in(context, group)
     path = ion_leaves(case, CUTOFF)
     assert compute(path[0])[0] != compute(path[-1])[0]
     # The third derivative of the energy jumps: 15 / R^4 e^2 times the shift of the charge, 0.09 e.
@@ -373,16 +354,12 @@ def test_nothing_jumps_where_a_charge_leaves_the_cutoff():
 
 @pytest.mark.parametrize("kind", ["points", "clouds"])
 def test_dynamics_conserve_energy(case, kind):
-    """Of the region in the field of water that stands still; of the network's force alone."""
+    """The region moves in the field of fixed water, by the network's force alone."""
     charges = bond_charges(case) if kind == "points" else CloudCharges(bond_charges(case).start)
     hybrid = couple(case, charges)
     context = case.context(hybrid)
     group = groups_by_role(hybrid)[Role.NETWORK]
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, group)
-
+    compute = compute_in(context, group)
     masses = np.zeros(len(case.positions))
     masses[case.region] = [hybrid.getParticleMass(int(i))._value for i in case.region]
     start = case.positions.copy()
@@ -390,8 +367,8 @@ def test_dynamics_conserve_energy(case, kind):
     assert_conserves_energy(compute, start, masses, precision=1e-4)
 
 
-def test_parameter_goes_from_mechanical_to_electrostatic(case):
-    """Linear in the parameter, in energy and forces."""
+def test_lambda_embedding_interpolates_from_mechanical_to_electrostatic(case):
+    """Energy and forces are linear in the parameter."""
     hybrid = couple(case, bond_charges(case))
     context = case.context(hybrid)
     states = []
@@ -407,8 +384,8 @@ def test_parameter_goes_from_mechanical_to_electrostatic(case):
     assert abs(states[2][0] - states[0][0]) > 1
 
 
-def test_interpolated_region(case):
-    """lambda_nnp goes from the force field to network and charges, and its derivative is theirs."""
+def test_interpolation_from_the_force_field_to_network_and_charges(case):
+    """The derivative by lambda_nnp is the difference of the end states."""
     hybrid = couple(case, bond_charges(case), constraints="keep", inside=Interpolated())
     context = case.context(hybrid)
     difference = nnp_derivative(context)
@@ -421,7 +398,7 @@ def test_interpolated_region(case):
     np.testing.assert_allclose(difference, expected, rtol=0, atol=0.01)
 
 
-def test_multiple_time_steps_leave_the_sum(case):
+def test_multiple_time_steps_do_not_change_the_energy(case):
     system = copy.deepcopy(case.system)
     whole = couple(case, bond_charges(case), system, constraints="keep")
     split = couple(case, bond_charges(case), system, constraints="keep", inside=MultipleTimeSteps())
@@ -438,14 +415,14 @@ def test_system_round_trips_through_xml(case):
     np.testing.assert_allclose(case.state(again)[0], case.state(hybrid)[0], rtol=0, atol=1e-6)
 
 
-def test_mm_system_is_untouched(case):
+def test_mm_system_is_not_changed(case):
     before = XmlSerializer.serialize(case.system)
     couple(case, bond_charges(case))
     assert XmlSerializer.serialize(case.system) == before
 
 
 def with_charge_sites(case: Case, count: int) -> Case:
-    """The first waters carry the charge of their oxygen on a site, as TIP4P's do."""
+    """A case in which the first waters have the oxygen charge on a virtual site, as in TIP4P."""
     system, force = copy.deepcopy(case.system), None
     force = nonbonded_of(system)
     topology = copy.deepcopy(case.topology)
@@ -469,7 +446,7 @@ def with_charge_sites(case: Case, count: int) -> Case:
 
 
 def test_virtual_sites_of_the_environment():
-    """A charge on a site; its force reaches the atoms that it depends on."""
+    """The force on a charged site is distributed to its parent atoms."""
     case = with_charge_sites(solvated_ligand("CO", openmm.NonbondedForce.NoCutoff), 8)
     hybrid = couple(case, bond_charges(case))
     np.testing.assert_allclose(
@@ -480,16 +457,11 @@ def test_virtual_sites_of_the_environment():
     )
     context = case.context(hybrid)
     group = groups_by_role(hybrid)[Role.NETWORK]
-
-    def compute(positions):
-        context.setPositions(positions)
-        context.computeVirtualSites()
-        return energy_and_forces(context, group)
-
+    compute = compute_in(context, group)
     forces = compute(case.positions)[1]
     first = int(case.region[-1]) + 1
     atoms = np.array([0, 1, first, first + 1, first + 3])
-    assert np.abs(forces[first]).max() > 0.1  # no charge of its own
+    assert np.abs(forces[first]).max() > 0.1  # the atom itself has no charge
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=1e-3)
 
 
@@ -503,7 +475,7 @@ def test_charged_site_on_the_region_is_refused():
         )
 
 
-def silent(case: Case) -> openmm.System:
+def without_environment_charges(case: Case) -> openmm.System:
     system = copy.deepcopy(case.system)
     force = nonbonded_of(system)
     for i in range(force.getNumParticles()):
@@ -528,7 +500,7 @@ def with_force(case: Case, force: openmm.Force) -> openmm.System:
 
 
 REFUSED = {
-    "no charges around": (silent, ForceFieldError, "no charges on the"),
+    "no charges around": (without_environment_charges, ForceFieldError, "no charges on the"),
     "offsets": (with_offset, ForceFieldError, "parameter offsets"),
     "implicit solvent": (
         lambda case: with_force(case, openmm.GBSAOBCForce()),
@@ -556,13 +528,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("change", REFUSED)
-def test_what_is_refused_by_name(case, change):
+def test_unsupported_environments_are_refused(case, change):
     make, error, words = REFUSED[change]
     with pytest.raises(error, match=words):
         couple(case, bond_charges(case), make(case))
 
 
-def test_a_second_region_sees_fixed_charges_only(case):
+def test_second_region_interacts_with_fixed_charges(case):
     """A mechanical region next to an electrostatic one; the same atoms are refused."""
     hybrid = couple(case, bond_charges(case))
     water = np.arange(case.region[-1] + 1, case.region[-1] + 4)
@@ -572,13 +544,13 @@ def test_a_second_region_sees_fixed_charges_only(case):
         create_hybrid_system(both, case.topology, case.region, TOY, coupling=Mechanical())
 
 
-def test_model_without_charges(case):
+def test_model_without_charges_is_refused(case):
     with pytest.raises(ModelError, match=r"without atomic charges.*AIMNet2"):
         couple(case, "network")
 
 
 @pytest.mark.parametrize("charges", ["amber", 3])
-def test_charges_of_no_known_kind(charges):
+def test_unknown_charges_are_refused(charges):
     with pytest.raises(ConfigError, match="allowed: 'network'"):
         Electrostatic(charges)
 
@@ -604,12 +576,12 @@ def test_cutoff_must_be_a_length():
         (lambda x: (np.full(len(x), np.nan), None), "add up to"),
     ],
 )
-def test_functions_that_return_something_else(case, function, words):
+def test_charge_functions_with_invalid_results_are_refused(case, function, words):
     with pytest.raises(openmm.OpenMMException, match=words):
         case.state(couple(case, function))
 
 
-def test_box_smaller_than_twice_the_cutoff(case):
+def test_box_smaller_than_twice_the_cutoff_is_refused(case):
     coupling = Electrostatic(bond_charges(case), cutoff=1.5)
     hybrid = create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=coupling)
     with pytest.raises(openmm.OpenMMException, match="twice the cutoff"):

@@ -1,11 +1,11 @@
-"""Electrostatic embedding with EMLE's charges, on a made-up model of the published form."""
+"""Electrostatic embedding with EMLE's charges, from an artificial model in the published form."""
 
 from __future__ import annotations
 
 import numpy as np
 import openmm
 import pytest
-from cases import Case, bond_and_ion, energy_and_forces, ion_leaves, solvated_ligand
+from cases import Case, bond_and_ion, compute_in, ion_leaves, solvated_ligand
 from contracts import assert_conserves_energy, assert_forces_match_energy, assert_smooth
 from emle_toy import write_toy
 from openmm import XmlSerializer
@@ -42,15 +42,10 @@ def network_alone(case, hybrid):
     """A function from positions to energy and forces of the network's group."""
     context = case.context(hybrid.system)
     group = hybrid.groups[Role.NETWORK]
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, group)
-
-    return compute
+    return compute_in(context, group)
 
 
-def test_equal_to_the_double_sum(case, charges):
+def test_embedding_energy_matches_the_double_sum(case, charges):
     coupling = Electrostatic(charges, cutoff=CUTOFF)
     hybrid = couple(case.system, case.topology, case.region, TOY, coupling=coupling)
     (force,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
@@ -81,8 +76,8 @@ def test_forces_are_the_gradient(case, hybrid):
 
 
 @pytest.mark.parametrize("induction", [False, True])
-def test_nothing_jumps_where_a_charge_leaves_the_cutoff(charges, induction):
-    """From the carbon; the field that induces dipoles has no jump either, nor has its slope."""
+def test_energy_is_smooth_where_a_charge_crosses_the_cutoff(charges, induction):
+    """This includes the field that induces dipoles, and its gradient."""
     case = bond_and_ion()
     coupling = Electrostatic(charges, induction=induction, cutoff=CUTOFF)
     hybrid = couple(case.system, case.topology, case.region, TOY, coupling=coupling)
@@ -101,13 +96,13 @@ def test_dynamics_conserve_energy(case, hybrid):
 
 def test_system_round_trips_through_xml(case, hybrid):
     text = XmlSerializer.serialize(hybrid.system)
-    assert len(text) < 5_000_000  # the references are not in it
+    assert len(text) < 5_000_000  # without the reference data
     again = XmlSerializer.deserialize(text)
     np.testing.assert_allclose(case.state(again)[0], case.state(hybrid.system)[0], atol=1e-6)
 
 
-def test_induction_lowers_the_energy_and_is_that_of_the_field(charges):
-    """Without cutoff: what induction adds, from fields summed here."""
+def test_induction_energy_matches_the_fields_of_the_charges(charges):
+    """The reference is calculated from fields summed without cutoff."""
     case = solvated_ligand("CO", openmm.NonbondedForce.NoCutoff)
     energies = []
     for induction in (False, True):
@@ -128,7 +123,7 @@ def test_induction_lowers_the_energy_and_is_that_of_the_field(charges):
     np.testing.assert_allclose(energies[1] - energies[0], expected, rtol=0, atol=1e-5)
 
 
-def test_settings_name_the_file(tmp_path, case):
+def test_settings_load_the_emle_file(tmp_path, case):
     path = write_toy(tmp_path / "toy.mat")
     config = CouplingConfig.model_validate(
         {
@@ -141,7 +136,7 @@ def test_settings_name_the_file(tmp_path, case):
     assert couple(case.system, case.topology, case.region, TOY, coupling=coupling).system
 
 
-def test_an_element_that_emle_does_not_know(charges):
+def test_element_unknown_to_emle_is_refused(charges):
     case = solvated_ligand("CCl")
     coupling = Electrostatic(charges, cutoff=CUTOFF)
     with pytest.raises(RegionError, match="Cl"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import openmm
 import pytest
-from cases import Case, energy_and_forces, solvated_ligand
+from cases import Case, compute_in, energy_and_forces, solvated_ligand
 from conftest import load_aimnet
 from contracts import assert_forces_match_energy
 from openmm import XmlSerializer
@@ -50,7 +50,7 @@ def charges_of(system: openmm.System) -> np.ndarray:
     )
 
 
-def test_equal_to_the_double_sum_of_the_networks_charges(case, model):
+def test_embedding_energy_matches_the_double_sum_of_network_charges(case, model):
     hybrid = hybrid_of(case, model)
     fixed = charges_of(case.system)
     predicted = hybrid.evaluator.charges(case.whole_region)
@@ -73,17 +73,13 @@ def test_forces_are_the_gradient(case, model):
     hybrid = hybrid_of(case, model)
     context = case.context(hybrid.system)
     group = hybrid.groups[Role.NETWORK]
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, group)
-
+    compute = compute_in(context, group)
     first_water = int(case.region[-1]) + 1
     atoms = np.array([*case.region[:3], first_water])
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=0.01)
 
 
-def test_multiple_time_steps_leave_the_sum(case, model):
+def test_multiple_time_steps_do_not_change_the_energy(case, model):
     whole = hybrid_of(case, model, constraints="keep").system
     split = hybrid_of(case, model, constraints="keep", inside=MultipleTimeSteps()).system
     found, expected = case.state(split), case.state(whole)
@@ -97,18 +93,18 @@ def test_multiple_time_steps_leave_the_sum(case, model):
 def test_system_round_trips_through_xml(case, model):
     hybrid = hybrid_of(case, replace(model, precision="single"))
     text = XmlSerializer.serialize(hybrid.system)
-    assert len(text) < 5_000_000  # the weights are not in it
+    assert len(text) < 5_000_000  # without the weights
     again = XmlSerializer.deserialize(text)
     np.testing.assert_allclose(case.state(again)[0], case.state(hybrid.system)[0], atol=1e-6)
 
 
-def test_one_evaluation_gives_the_same_as_two(case, model):
+def test_joint_evaluation_matches_separate_evaluations(case, model):
     positions = case.whole_region
     charge = round(charges_of(case.system)[case.region].sum())
     evaluator = model.bind(case.numbers, charge)
     potentials = np.random.default_rng(1).normal(0, 100, len(positions))
     together = evaluate_in_potential(evaluator, positions, potentials)
-    kept = last_energies(evaluator, positions)  # what the log of a run reads
+    kept = last_energies(evaluator, positions)  # as the log of a run reads it
     assert kept.energy == together.energy
     np.testing.assert_allclose(
         kept.member_energies, evaluator.member_energies(positions), atol=1e-6
@@ -120,5 +116,5 @@ def test_one_evaluation_gives_the_same_as_two(case, model):
     assert together.energy == pytest.approx(energy, rel=0, abs=1e-6)
     np.testing.assert_allclose(together.forces, expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(together.charges, charges.total, rtol=0, atol=1e-9)
-    assert np.abs(expected - forces).max() > 1  # the potentials do something
+    assert np.abs(expected - forces).max() > 1  # the potentials have an effect
     assert math.isfinite(energy)

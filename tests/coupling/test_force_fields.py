@@ -1,7 +1,7 @@
 """The coupling's contract over force fields and input formats, with a toy potential.
 
-V_hybrid(all) - [V_MM(all) - V_MM(region, internal) + V_NNP(region)] = 0, where the force field's
-inside of the region is measured on the region alone, a system that the coupling never saw.
+V_hybrid(all) - [V_MM(all) - V_MM(region, internal) + V_NNP(region)] = 0, where the
+internal energy of the region is that of an independent system of the region alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import openmm
 import pytest
-from cases import energy_and_forces
+from cases import compute_in, energy_and_forces
 from contracts import assert_forces_match_energy, assert_invariant
 from force_fields import FORCE_FIELD_CASES, ForceFieldCase
 from reader_cases import READER_CASES, READER_PARAMETERS
@@ -19,8 +19,8 @@ from nnpmm import create_hybrid_system, load_model
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, Subtractive, nnp_derivative
 
 ENERGY_TOLERANCE = 0.01
-# The region's own LJ and charges meet the cutoff of 1 nm in none of the cases but the Ewald sum's
-# error, which the tests lower.
+# All pairs inside the regions are within the cutoff of 1 nm. The tests reduce the error of the
+# Ewald sum.
 EWALD_TOLERANCE = 1e-6
 
 
@@ -71,18 +71,14 @@ def test_forces_are_mm_minus_internal_plus_network(case, hybrid, mm):
 
 
 def test_forces_are_the_gradient(case, interpolated):
-    def compute(positions):
-        interpolated.setPositions(positions)
-        interpolated.computeVirtualSites()
-        return energy_and_forces(interpolated)
-
+    compute = compute_in(interpolated)
     interpolated.setParameter(LAMBDA_NNP, 0.4)
     outside = np.setdiff1d(np.arange(len(case.positions)), case.region)
     atoms = np.array([*case.region[:2], outside[0]])
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=0.5)
 
 
-def test_molecules_stay_whole(case, hybrid):
+def test_molecules_of_the_hybrid_system_are_those_of_the_mm_system(case, hybrid):
     found = openmm.Context(hybrid, openmm.VerletIntegrator(0.001)).getMolecules()
     expected = openmm.Context(case.system, openmm.VerletIntegrator(0.001)).getMolecules()
     assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
@@ -92,15 +88,11 @@ def test_invariance(case, hybrid):
     if case.box is not None:
         pytest.skip("a periodic box is not invariant to rotation")
     context = case.context(hybrid)
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
+    compute = compute_in(context)
     assert_invariant(compute, case.positions, atol=1e-3)
 
 
-def test_interpolation_ends_at_mm_and_at_the_hybrid(case, interpolated, hybrid, mm):
+def test_interpolation_is_linear_between_mm_and_hybrid_system(case, interpolated, hybrid, mm):
     interpolated.setPositions(case.positions)
     ends = {0.0: mm, 1.0: case.state(hybrid)}
     for value, (energy, forces) in ends.items():
@@ -136,7 +128,7 @@ def test_energy_equals_that_of_openmm_ml(case):
 
 
 def test_subtraction_equals_mechanical_embedding(case, hybrid):
-    """Without cutoff, and under PME, where both leave the region its own images."""
+    """Under PME, both keep the interaction of the region with its images."""
     coupling = Subtractive()
     other = create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=coupling)
     found, expected = case.state(other), case.state(hybrid)

@@ -32,7 +32,7 @@ def hybrid(case):
     return nnpmm.couple(case.system, case.topology, case.region, TOY)
 
 
-def test_it_holds_what_the_system_was_made_from(case, hybrid):
+def test_hybrid_system_records_its_inputs(case, hybrid):
     assert isinstance(hybrid, nnpmm.HybridSystem)
     assert hybrid.mm_system is case.system
     assert hybrid.topology is case.topology
@@ -45,19 +45,19 @@ def test_it_holds_what_the_system_was_made_from(case, hybrid):
     assert "Mechanical" in hybrid.provenance["coupling"]
 
 
-def test_its_evaluator_is_the_network_of_the_system(case, hybrid):
+def test_evaluator_matches_the_network_force(case, hybrid):
     energy, forces = hybrid.evaluator(case.whole_region)
     found = case.state(hybrid.system, groups=hybrid.groups[Role.NETWORK])
     assert found[0] == pytest.approx(energy, abs=1e-6)
     np.testing.assert_allclose(found[1][case.region], forces, rtol=0, atol=1e-5)
 
 
-def test_the_system_alone_is_the_same(case, hybrid):
+def test_create_hybrid_system_matches_couple(case, hybrid):
     system = nnpmm.create_hybrid_system(case.system, case.topology, case.region, TOY)
     assert case.state(system)[0] == pytest.approx(case.state(hybrid.system)[0], abs=1e-9)
 
 
-def test_groups_are_those_of_the_moment(case):
+def test_groups_follow_changes_of_force_groups(case):
     hybrid = nnpmm.couple(case.system, case.topology, case.region, TOY)
     (force,) = hybrid.forces[Role.NETWORK]
     force.setForceGroup(17)
@@ -71,7 +71,7 @@ def test_groups_are_those_of_the_moment(case):
         (MultipleTimeSteps(TOY), {Role.INNER_NETWORK}),
     ],
 )
-def test_roles_outlive_copies_and_xml(case, inside, roles):
+def test_roles_survive_copies_and_xml(case, inside, roles):
     coupling = Mechanical(constraints="keep", inside=inside)
     hybrid = nnpmm.couple(case.system, case.topology, case.region, TOY, coupling=coupling)
     expected = roles | {Role.NETWORK, Role.CONNECTIVITY}
@@ -85,19 +85,19 @@ def test_roles_outlive_copies_and_xml(case, inside, roles):
         assert groups_by_role(system) == hybrid.groups
 
 
-def test_a_force_of_another_class_with_the_name_has_no_role():
+def test_force_of_another_class_has_no_role():
     force = openmm.HarmonicAngleForce()
     force.setName(Role.NETWORK.value)
     assert role_of(force) is None
 
 
-def test_another_coupling_can_take_its_place(case):
-    """The protocol is all that `couple` asks for."""
+def test_couple_accepts_any_coupling(case):
+    """`couple` only needs the protocol."""
 
-    class Untouched:
+    class MMOnly:
         def couple(self, system, topology, region, potential):
             return Mechanical().couple(copy.deepcopy(system), topology, region, potential)
 
-    hybrid = nnpmm.couple(case.system, case.topology, case.region, TOY, coupling=Untouched())
+    hybrid = nnpmm.couple(case.system, case.topology, case.region, TOY, coupling=MMOnly())
     assert case.state(hybrid.system)[0] == pytest.approx(case.state(case.system)[0], abs=1e-9)
     assert Role.NETWORK not in hybrid.forces

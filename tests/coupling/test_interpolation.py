@@ -1,4 +1,4 @@
-"""Interpolated systems: both ends under every non-bonded method, skipping, groups, refusals."""
+"""Interpolated systems: end states with every non-bonded method, force groups, refusals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def coupled(case, model=TOY, coupling=COUPLING):
 @pytest.mark.parametrize("switched", [False, True], ids=["cut", "switched"])
 @pytest.mark.parametrize("method", METHODS)
 def test_lambda_zero_is_the_force_field(method, switched):
-    """Aminobutanol is longer than the cutoff: charged pairs inside lie on both sides of it."""
+    """Aminobutanol is longer than the cutoff, so it has pairs within and beyond it."""
     case = solvated_ligand("NCCCCO", getattr(openmm.NonbondedForce, method))
     (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
     nonbonded.setUseSwitchingFunction(switched)
@@ -53,7 +53,7 @@ def test_lambda_zero_is_the_force_field(method, switched):
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=0.3)
 
 
-def test_pairs_beyond_the_cutoff_of_an_ewald_sum():
+def test_lambda_zero_includes_ewald_pairs_beyond_the_cutoff():
     """A small alpha on a fine grid: erfc(alpha r)/r of a pair beyond the cutoff is large."""
     case = solvated_ligand("NCCCCO")
     (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
@@ -90,7 +90,7 @@ def test_network_is_not_called_at_zero_weight(case):
     assert len(calls) == before + 1
 
 
-def test_both_ends_have_groups_of_their_own(case):
+def test_network_and_region_force_field_have_separate_groups(case):
     system = coupled(case)
     groups = {force.getName(): force.getForceGroup() for force in system.getForces()}
     special = [groups.pop(Role.NETWORK.value), groups.pop(Role.REGION_FORCE_FIELD.value)]
@@ -115,7 +115,7 @@ def test_derivative_needs_an_interpolated_system(case):
         nnp_derivative(context)
 
 
-def test_bonds_that_only_constraints_describe(case):
+def test_constrained_bonds_without_terms_are_refused(case):
     """OpenMM's builders leave out the bond terms of constrained bonds."""
     with pytest.raises(ForceFieldError, match=r"4 constraints .*or use constraints='keep'$"):
         coupled(case, coupling=Mechanical(inside=Interpolated()))
@@ -130,8 +130,8 @@ def rigid_waters(flexible):
 
 
 @pytest.mark.parametrize("constraints", ["none", "keep"])
-def test_rigid_water_with_terms_of_its_own(constraints):
-    """The angle's term acts where the constraint between the hydrogens did."""
+def test_rigid_water_with_flexible_terms(constraints):
+    """The angle term replaces the constraint between the hydrogens."""
     topology, mm = rigid_waters(flexible=True)
     coupling = Mechanical(inside=Interpolated(), constraints=constraints)
     system = create_hybrid_system(mm, topology, range(3), TOY, coupling=coupling)
@@ -158,22 +158,22 @@ def test_rigid_water_with_terms_of_its_own(constraints):
         ("keep", r"1 constraints .*\(the first is of the angle with its ends at atoms \(1, 2\)\)"),
     ],
 )
-def test_rigid_water_without_terms(constraints, found):
-    """To keep its bonds would not keep its angle, so that is not what the message advises."""
+def test_rigid_water_without_terms_is_refused(constraints, found):
+    """The message does not advise to keep constraints, which would not keep the angle."""
     topology, mm = rigid_waters(flexible=False)
     coupling = Mechanical(inside=Interpolated(), constraints=constraints)
     with pytest.raises(ForceFieldError, match=rf"{found} .*nor rigid water$"):
         create_hybrid_system(mm, topology, range(3), TOY, coupling=coupling)
 
 
-def test_no_ljpme():
+def test_ljpme_is_refused():
     case = solvated_ligand("CO", openmm.NonbondedForce.LJPME)
     with pytest.raises(ForceFieldError, match="LJPME, which cannot be interpolated; use PME"):
         coupled(case)
 
 
 @pytest.mark.parametrize("transport", ["torchscript", "torch"])
-def test_python_transport_alone(transport, case):
+def test_other_transports_are_refused(transport, case):
     coupling = Mechanical(transport=transport, constraints="keep", inside=Interpolated())
     with pytest.raises(ConfigError, match=r"found transport='torch.*allowed: 'python'"):
         coupled(case, coupling=coupling)
@@ -190,8 +190,8 @@ def test_round_trip_through_xml(case):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
-def test_force_field_part_round_trips_without_the_network(case):
-    """All that is no Python callback survives XML as it is."""
+def test_mm_part_round_trips_through_xml(case):
+    """Without the Python callback, the system survives XML unchanged."""
     system = coupled(case)
     names = [force.getName() for force in system.getForces()]
     system.removeForce(names.index(Role.NETWORK.value))

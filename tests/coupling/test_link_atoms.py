@@ -1,4 +1,4 @@
-"""Regions that end at covalent bonds: energy, forces on the caps' neighbours, refusals."""
+"""Regions that cut covalent bonds: energy, forces at the boundary, refusals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import openmm
 import pytest
-from cases import energy_and_forces, hsp90_complex
+from cases import compute_in, energy_and_forces, hsp90_complex
 from contracts import assert_forces_match_energy, assert_no_net_force_or_torque
 from force_fields import amber14, charmm36_vacuum
 from mm_reference import internal_energy
@@ -31,7 +31,7 @@ from nnpmm.coupling.link_atoms import CappedEvaluator
 
 COUPLING = Mechanical(boundary=LinkAtoms())
 DISTANCE = 0.109  # nm
-# Names of region atoms of alanine dipeptide by residue, and the neighbours that are cut off.
+# Names of region atoms of alanine dipeptide by residue, and the cut bonds.
 REGIONS = {
     "side chain": ({"ALA": "CB HB1 HB2 HB3"}, [("ALA", "CB", "ALA", "CA")]),
     "residue": (
@@ -81,19 +81,15 @@ def test_energy_is_mm_minus_internal_plus_capped_network(case, cut):
 
 
 def test_forces_are_the_gradient(case, cut):
-    """Of the region, of the neighbours that were cut off, and of one atom further on."""
+    """On atoms of the region, the neighbours outside, and one more atom."""
     region, bonds = cut
     context = case.context(coupled(case, region))
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
+    compute = compute_in(context)
     atoms = np.array([*[i for i, _ in bonds], *[j for _, j in bonds], 0, region[-1]])
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=0.5)
 
 
-def test_the_network_pulls_at_the_neighbours_without_net_force(case, cut):
+def test_network_forces_on_neighbours_have_no_net_force_or_torque(case, cut):
     region, bonds = cut
     system = coupled(case, region)
     (force,) = [f for f in system.getForces() if role_of(f) is Role.NETWORK]
@@ -106,21 +102,21 @@ def test_the_network_pulls_at_the_neighbours_without_net_force(case, cut):
     np.testing.assert_array_equal(forces[everything_else], 0)
 
 
-def test_a_region_split_by_the_boundary(case, cut):
+def test_region_split_by_the_boundary(case, cut):
     region, bonds = cut
     system = coupled(case, region)
     split = case.positions.copy()
     split[region[::2]] += case.box[0]
     split[[j for _, j in bonds]] -= case.box[1]
-    # The force field's own terms across the boundary know no images; the network's force does.
+    # Bonded terms of the force field do not use periodic images, so test only the network's force.
     groups = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
     found, expected = (case.state(system, x, groups=groups) for x in (split, case.positions))
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
 
 
-def test_neighbours_are_joined_along_the_cut_bonds(case, cut):
-    """With a cutoff a region may be wider than half the box: the nearest image would be wrong."""
+def test_neighbours_are_made_whole_along_the_cut_bonds(case, cut):
+    """With a cutoff, a region may be wider than half the box. Minimum images would be wrong."""
     region, _ = cut
     mm = copy.deepcopy(case.system)
     (nonbonded,) = [f for f in mm.getForces() if isinstance(f, openmm.NonbondedForce)]
@@ -138,7 +134,7 @@ def test_neighbours_are_joined_along_the_cut_bonds(case, cut):
 
 
 def test_energy_equals_that_of_openmm_ml(case, cut):
-    """Its mechanical embedding leaves the same terms to the network, with its caps put there."""
+    """openmm-ml removes the same terms, if its link atoms have the same distances."""
     openmmml = pytest.importorskip("openmmml")
     region, bonds = cut
     choices = {"members": [0], "precision": "double"}
@@ -157,7 +153,7 @@ def test_energy_equals_that_of_openmm_ml(case, cut):
     np.testing.assert_allclose(found[1], forces[: len(case.positions)], rtol=0, atol=0.05)
 
 
-def test_charges_stay(case, cut):
+def test_charges_are_kept(case, cut):
     system = coupled(case, cut[0])
 
     def nonbonded(system):
@@ -170,7 +166,7 @@ def test_charges_stay(case, cut):
 
 
 def terms_of(system, kind):
-    """Atoms of the terms of a force class, for bonds those of some strength, with repetitions."""
+    """Atoms of all terms of a force class, except bonds with a force constant of zero."""
     found = []
     for force in system.getForces():
         if isinstance(force, kind) and kind is openmm.HarmonicBondForce:
@@ -187,8 +183,8 @@ def terms_of(system, kind):
 @pytest.mark.parametrize(
     "kind", [openmm.HarmonicBondForce, openmm.HarmonicAngleForce, openmm.PeriodicTorsionForce]
 )
-def test_terms_over_one_neighbour_go_but_for_the_bond(case, cut, kind):
-    """What has a link atom in its neighbour's place is the network's; the stretch is not."""
+def test_terms_across_the_boundary_are_removed_except_bonds(case, cut, kind):
+    """The network replaces angles and torsions with one neighbour outside, but not bonds."""
     region, bonds = cut
     stay = set(region.tolist()) | (
         set() if kind is openmm.HarmonicBondForce else {j for _, j in bonds}
@@ -199,7 +195,7 @@ def test_terms_over_one_neighbour_go_but_for_the_bond(case, cut, kind):
     assert any(members.intersection(term) for term in expected)  # some of them cross the boundary
 
 
-def test_nothing_of_the_network_pulls_along_the_cut_bond(case, cut):
+def test_network_exerts_no_force_along_the_cut_bond(case, cut):
     region, bonds = cut
     system = coupled(case, region)
     groups = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
@@ -213,7 +209,7 @@ def test_nothing_of_the_network_pulls_along_the_cut_bond(case, cut):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_an_inner_potential_for_a_capped_network_leaves_the_energy_alone(case, cut):
+def test_inner_potential_does_not_change_the_energy(case, cut):
     region, _ = cut
     found, expected = (
         case.state(coupled(case, region, inside=inside))
@@ -223,7 +219,7 @@ def test_an_inner_potential_for_a_capped_network_leaves_the_energy_alone(case, c
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=0.05)
 
 
-def test_interpolation_ends_at_the_force_field(case, cut):
+def test_lambda_zero_is_the_force_field(case, cut):
     region, _ = cut
     context = case.context(coupled(case, region, inside=Interpolated()))
     context.setParameter(LAMBDA_NNP, 0.0)
@@ -232,8 +228,8 @@ def test_interpolation_ends_at_the_force_field(case, cut):
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=0.3)
 
 
-def test_charmm36_with_its_custom_forces():
-    """At lambda 0 nothing is lost or doubled where CMAP and custom 1-4 terms cross the boundary."""
+def test_charmm36_terms_across_the_boundary_are_counted_once():
+    """At lambda 0, CMAP and custom 1-4 terms across the boundary are complete."""
     case = charmm36_vacuum()
     methyl = [a.index for a in case.topology.atoms() if a.name[:2] in ("CB", "HB")][:4]
     context = case.context(coupled(case, np.array(methyl), inside=Interpolated()))
@@ -250,8 +246,8 @@ def test_charmm36_with_its_custom_forces():
     assert [bond for bond in left if alpha in bond] == [{methyl[0], alpha}]
 
 
-def test_ani_sees_methane(case):
-    """The side chain with ANI: capped, it is methane."""
+def test_network_evaluates_the_capped_side_chain(case):
+    """The capped side chain of alanine is methane."""
     _, bonds = REGIONS["side chain"]
     region = select_atoms(case.topology, "resname ALA and name CB HB1 HB2 HB3")
     index = {(a.residue.name, a.name): a.index for a in case.topology.atoms()}
@@ -266,7 +262,7 @@ def test_ani_sees_methane(case):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
 
 
-def test_capped_evaluator_keeps_the_protocol():
+def test_capped_evaluator_implements_the_protocol():
     """Evaluation, batch and pickle; two caps on one atom of the region."""
     numbers = np.array([6, 6, 1, 1])
     ends = np.array([0, 0]), np.array([2, 3]), np.array([7, 16])
@@ -292,7 +288,7 @@ def test_capped_evaluator_keeps_the_protocol():
         ("resname ALA and name O", "ALA2:O-ALA2:C", "found a C-O bond of unknown order"),
     ],
 )
-def test_other_bonds_than_between_carbons_are_named(case, selection, bond, words):
+def test_bonds_other_than_carbon_carbon_are_refused_by_default(case, selection, bond, words):
     region = select_atoms(case.topology, selection)
     with pytest.raises(RegionError, match=rf"cannot cap 1 .*\({bond}\): {words}.*, allowed: "):
         coupled(case, region)
@@ -313,8 +309,8 @@ def four_carbons(*orders):
     return system, topology
 
 
-def test_a_bond_of_unknown_order_between_flat_carbons():
-    """Butadiene's middle bond is single, but nothing but its order says so."""
+def test_bond_of_unknown_order_between_planar_carbons_is_refused():
+    """Only its bond order shows that the middle bond of butadiene is single."""
     unknown = four_carbons(None, None, None)
     with pytest.raises(RegionError, match=r"cannot cap 1 .*BUT1:C1-BUT1:C2"):
         create_hybrid_system(*unknown, [0, 1], TOY, coupling=COUPLING)
@@ -324,7 +320,7 @@ def test_a_bond_of_unknown_order_between_flat_carbons():
         create_hybrid_system(*ordered, [0], TOY, coupling=COUPLING)
 
 
-def test_two_cut_bonds_at_one_neighbour_are_named():
+def test_two_cut_bonds_at_one_neighbour_are_refused():
     """A chain without its second carbon: the two link atoms would overlap."""
     chain = four_carbons(app.Single, app.Single, app.Single)
     message = r"2 of the cut bonds \(BUT1:C0-BUT1:C1, BUT1:C2-BUT1:C1\) end at a neighbour"
@@ -333,7 +329,7 @@ def test_two_cut_bonds_at_one_neighbour_are_named():
     create_hybrid_system(*chain, [2, 3], TOY, coupling=COUPLING)
 
 
-def test_a_cut_bond_that_the_system_alone_knows(case, cut):
+def test_cut_bond_missing_in_the_topology_is_refused(case, cut):
     region, bonds = cut
     bare = app.Topology()
     chain = bare.addChain()
@@ -346,13 +342,13 @@ def test_a_cut_bond_that_the_system_alone_knows(case, cut):
         create_hybrid_system(case.system, bare, region, TOY, coupling=COUPLING)
 
 
-def test_without_link_atoms_the_cut_bonds_are_named(case, cut):
+def test_cut_bonds_without_link_atoms_are_refused(case, cut):
     region, bonds = cut
     with pytest.raises(RegionError, match=rf"cuts {len(bonds)} covalent bonds? .*LinkAtoms"):
         create_hybrid_system(case.system, case.topology, region, TOY)
 
 
-def test_charges_far_from_an_integer(case):
+def test_fractional_region_charge_is_refused(case):
     region = select_atoms(case.topology, "resname ALA and name CB HB1 HB2 HB3")
     system = copy.deepcopy(case.system)
     (force,) = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
@@ -362,13 +358,13 @@ def test_charges_far_from_an_integer(case):
         create_hybrid_system(system, case.topology, region, TOY, coupling=COUPLING)
 
 
-def test_python_transport_alone(case, cut):
+def test_other_transports_are_refused(case, cut):
     coupling = Mechanical(transport="torch", boundary=LinkAtoms())
     with pytest.raises(ModelError, match=r"found a CappedEvaluator, transport='torch' needs"):
         create_hybrid_system(case.system, case.topology, cut[0], TOY, coupling=coupling)
 
 
-def test_a_region_may_not_touch_another_ones_boundary(case):
+def test_region_at_the_boundary_of_another_region_is_refused(case):
     side_chain = select_atoms(case.topology, "resname ALA and name CB HB1 HB2 HB3")
     first = coupled(case, side_chain)
     with pytest.raises(RegionError, match="or end a bond that it cuts"):
@@ -377,8 +373,8 @@ def test_a_region_may_not_touch_another_ones_boundary(case):
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_a_side_chain_of_hsp90():
-    """Leucine from CB on: ANI's isobutane-like end pulls at CA as finite differences say."""
+def test_forces_at_the_boundary_of_an_hsp90_side_chain():
+    """The side chain of leucine: the network's force on CA matches finite differences."""
     case = hsp90_complex()
     leucine = next(r for r in case.topology.residues() if r.name == "LEU")
     backbone = {"N", "H", "CA", "HA", "C", "O"}
@@ -389,11 +385,7 @@ def test_a_side_chain_of_hsp90():
     (force,) = [f for f in system.getForces() if role_of(f) is Role.NETWORK]
     assert sorted(force.getParticles()) == sorted([*region, alpha])
     context, groups = case.context(system), {force.getForceGroup()}
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, groups)
-
+    compute = compute_in(context, groups)
     assert_forces_match_energy(
         compute, case.positions, atoms=np.array([alpha]), step=1e-4, atol=0.5
     )

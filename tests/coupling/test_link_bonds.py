@@ -1,4 +1,4 @@
-"""Link atoms at bonds between all kinds of atoms: energy, forces, charge of what is cut."""
+"""Link atoms at all kinds of bonds: energy, forces, charge of the region."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import openmm
 import pytest
-from cases import Case, energy_and_forces
+from cases import Case, compute_in
 from conftest import model_directory
 from contracts import (
     assert_conserves_energy,
@@ -33,7 +33,7 @@ from nnpmm.structures import (
     to_openmm_topology,
 )
 
-# Lengths of bonds to hydrogen, nm, of CT-HC, N-H, OH-HO and SH-HS in Amber, P-H in phosphine.
+# Lengths of bonds to hydrogen, nm: CT-HC, N-H, OH-HO and SH-HS of Amber, P-H of phosphine.
 TO_HYDROGEN = {"C": 0.109, "N": 0.101, "O": 0.096, "S": 0.1336, "P": 0.142}
 
 
@@ -115,7 +115,7 @@ def cut(request):
 
 
 def shifted(cut, excess):
-    """The MM system with charges moved across the cut bonds, and the 1-4 pairs made of them."""
+    """The MM system with charges shifted across the cut bonds, and the resulting 1-4 pairs."""
     system = copy.deepcopy(cut.system)
     (force,) = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
     charges = [force.getParticleParameters(k)[0]._value for k in range(system.getNumParticles())]
@@ -137,13 +137,13 @@ def shifted(cut, excess):
 
 
 def region_excess(cut):
-    """The region's sum of charges and the nearest integer's distance from it."""
+    """The sum of the region's charges, e."""
     (force,) = [f for f in cut.system.getForces() if isinstance(f, openmm.NonbondedForce)]
     return sum(force.getParticleParameters(int(k))[0]._value for k in cut.region)
 
 
 def test_energy_is_mm_minus_internal_plus_capped_network(cut):
-    """With charges shifted, of the force field that has them so."""
+    """With shifted charges, the reference is a force field with these charges."""
     hybrid = cut.hybrid()
     reference = cut.system
     if cut.boundary.charges == "shift":  # all of these regions are neutral
@@ -156,24 +156,16 @@ def test_energy_is_mm_minus_internal_plus_capped_network(cut):
 
 def test_forces_are_the_gradient(cut):
     context = cut.context(cut.hybrid().system)
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
+    compute = compute_in(context)
     atoms = np.array([*(i for i, _ in cut.bonds), *(j for _, j in cut.bonds)])
     assert_forces_match_energy(compute, cut.positions, atoms=atoms, step=2e-5, atol=0.5)
 
 
-def test_the_network_is_invariant_and_pulls_without_net_force(cut):
+def test_network_is_invariant_without_net_force_or_torque(cut):
     system = cut.hybrid().system
     groups = cut.hybrid().groups[Role.NETWORK]
     context = cut.context(system)
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, groups)
-
+    compute = compute_in(context, groups)
     assert_invariant(compute, cut.positions, atol=1e-6)
     forces = compute(cut.positions)[1]
     assert_no_net_force_or_torque(forces, cut.positions, atol=1e-6)
@@ -183,22 +175,18 @@ def test_the_network_is_invariant_and_pulls_without_net_force(cut):
 
 
 def test_dynamics_conserve_energy(cut):
-    """Of the molecule alone: in water its constraints would come in."""
+    """Only the region and the neighbours move, so that constraints do not matter."""
     hybrid = cut.hybrid()
     context = cut.context(hybrid.system)
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
+    compute = compute_in(context)
     masses = np.zeros(len(cut.positions))
     moving = [k for k in (*cut.region.tolist(), *(j for _, j in cut.bonds))]
     masses[moving] = [hybrid.system.getParticleMass(k)._value for k in moving]
     assert_conserves_energy(compute, cut.positions, masses, precision=1e-3)
 
 
-def test_charge_of_the_region(cut):
-    """Zero for all of these; shifted charges add up to it, and the system's total stays."""
+def test_region_charge_and_shifted_charges(cut):
+    """All regions are neutral, and shifting charges does not change the total charge."""
     hybrid = cut.hybrid()
     assert hybrid.region.charge == 0
     assert hybrid.region.cut_bonds == cut.bonds
@@ -218,8 +206,8 @@ def test_charge_of_the_region(cut):
 
 
 @pytest.mark.data
-def test_ani_sees_thiol_and_acetamide():
-    """The thioether cut at C-S: ANI-2x on either side, at the distances of a thiol and a methyl."""
+def test_network_evaluates_the_capped_thiol_and_acetamide():
+    """Both sides of a cut C-S bond, with the bond lengths of a thiol and a methyl group."""
     weights = model_directory()
     model = load_model("ANI-2x", 0, weights=weights, backend="reference", precision="double")
     formulas = {
@@ -236,7 +224,7 @@ def test_ani_sees_thiol_and_acetamide():
         assert found == pytest.approx(model.bind(numbers)(positions)[0], abs=1e-3)
 
 
-def test_a_distance_that_is_given():
+def test_link_atom_distances_can_be_set():
     cut = dipeptide({"ALA": "CA CB"}, ("C-C", "C-N"))
     boundary = LinkAtoms(("C-C", "C-N"), {"C-N": 0.105 * unit.nanometer, "N-C": 0.2})
     hybrid = couple(
@@ -250,7 +238,7 @@ def test_a_distance_that_is_given():
 
 
 def charged(charge_of):
-    """A toy that takes charges, and writes down that of the region."""
+    """A model that accepts charges and records that of the region."""
 
     def compute(positions, numbers, charge):
         charge_of.append(charge)
@@ -267,8 +255,8 @@ def with_charge(cut, atom, change):
     return system
 
 
-def test_the_bonds_decide_the_charge_of_a_group_far_from_an_integer():
-    """Phosphate diester between two ethyls: O-P-O with its charge of -1, whatever the sum says."""
+def test_fractional_region_charge_is_resolved_by_the_bonds():
+    """The phosphate of diethyl phosphate has a charge of -1, whatever the sum of its charges is."""
     cut = molecule("CCOP(=O)([O-])OCC", (2, 3, 4, 5, 6), "C-O")
     total = region_excess(cut)
     assert abs(total + 1) > 0.2  # MMFF94
@@ -282,8 +270,8 @@ def test_the_bonds_decide_the_charge_of_a_group_far_from_an_integer():
         couple(cut.system, cut.topology, cut.region, TOY, coupling=keep)
 
 
-def test_a_charge_that_the_bonds_exclude():
-    """Methane has no charge of +1; without the check the network would be told so."""
+def test_charge_incompatible_with_the_bonds_is_refused():
+    """Methane cannot have a charge of +1."""
     cut = dipeptide({"ALA": "CB"}, "C-C")
     system = with_charge(cut, cut.region[0], 1.0)
     message = r"add up to \+0\.99\d e, which is \+1 as an integer, but its capped bonds allow 0:"
@@ -291,7 +279,7 @@ def test_a_charge_that_the_bonds_exclude():
         couple(*(system, cut.topology, cut.region, TOY), coupling=Mechanical(boundary=cut.boundary))
 
 
-def test_shifted_charges_need_a_force_field_that_says_how():
+def test_charge_shift_is_refused_where_it_is_ambiguous():
     cut = dipeptide({"ALA": "CB"}, "C-C", "shift")
     born = openmm.GBSAOBCForce()
     for _ in range(cut.system.getNumParticles()):
@@ -322,6 +310,6 @@ def test_shifted_charges_need_a_force_field_that_says_how():
         ({"distances": {"C-N": 1.05}}, "found the distance 1.05 nm .* of C-N, allowed: 0.05 to"),
     ],
 )
-def test_choices_are_checked(choices, message):
+def test_invalid_options_are_refused(choices, message):
     with pytest.raises(ConfigError, match=message):
         LinkAtoms(**choices)

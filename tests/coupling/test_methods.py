@@ -1,4 +1,4 @@
-"""Every non-bonded method against openmm-ml's mechanical embedding, the networks left out."""
+"""Every non-bonded method against openmm-ml's mechanical embedding, without networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME", "L
 
 @pytest.fixture(scope="module")
 def openmmml():
-    """openmm-ml with a potential that adds nothing."""
+    """openmm-ml with a potential that adds no force."""
     module = pytest.importorskip("openmmml")
     from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 

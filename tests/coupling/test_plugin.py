@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import openmm
 import pytest
-from cases import Case, energy_and_forces, solvated_ligand
+from cases import Case, compute_in, energy_and_forces, solvated_ligand
 from conftest import load_aimnet
 from contracts import assert_forces_match_energy
 from openmm import Vec3, XmlSerializer, app, unit
@@ -56,7 +56,7 @@ def assert_same(found, expected, energy=1e-6, forces=1e-6):
 
 
 @pytest.mark.parametrize("method", ["NoCutoff", "CutoffPeriodic", "PME", "LJPME"])
-def test_mixed_systems_equal_nnpmms_own(potential, model, method):
+def test_mixed_system_equals_the_hybrid_system(potential, model, method):
     case = solvated_ligand("CCO", getattr(openmm.NonbondedForce, method))
     if case.box is None:
         case.topology.setPeriodicBoxVectors(None)
@@ -70,11 +70,7 @@ def test_mixed_systems_equal_nnpmms_own(potential, model, method):
 
 def test_mixed_forces_are_the_gradient(potential, case):
     context = case.context(mixed(case, potential, forceGroup=5))
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, {5})
-
+    compute = compute_in(context, {5})
     assert_forces_match_energy(compute, case.positions, atoms=case.region[:4], atol=0.01)
 
 
@@ -95,8 +91,8 @@ def test_region_wider_than_half_the_box(potential, case, interpolate):
         case.state(mixed(case, potential, interpolate=interpolate), stretched)
 
 
-def test_molecules_stay_together(potential, case):
-    """openmm-ml takes the region's bonds away; barostats and trajectories still need them."""
+def test_molecules_of_the_mixed_system_are_those_of_the_mm_system(potential, case):
+    """openmm-ml removes the region's bonds; barostats and trajectories still need them."""
     found = openmm.Context(mixed(case, potential), openmm.VerletIntegrator(0.001)).getMolecules()
     expected = openmm.Context(case.system, openmm.VerletIntegrator(0.001)).getMolecules()
     assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
@@ -109,14 +105,14 @@ def test_interpolation(potential, case):
     for value in (0.0, 0.5, 1.0):
         context.setParameter("lambda_interpolate", value)
         states.append(energy_and_forces(context))
-    # openmm-ml corrects Coulomb pairs with a constant of fewer digits than OpenMM's own.
+    # openmm-ml's Coulomb constant has fewer digits than that of OpenMM.
     assert_same(states[0], case.state(case.system), energy=0.01, forces=0.1)
     assert_same(states[2], case.state(mixed(case, potential)), energy=0.01, forces=0.1)
     middle = [0.5 * (states[0][i] + states[2][i]) for i in (0, 1)]
     assert_same(states[1], middle, energy=1e-5, forces=1e-4)
 
 
-def test_cut_bonds_are_capped_by_openmm_ml(model):
+def test_link_atoms_of_openmm_ml(model):
     """A region that cuts a bond: the network sees openmm-ml's virtual hydrogen as an atom."""
     case = solvated_ligand("CCO")
     names = {atom.index: atom.element.symbol for atom in case.topology.atoms()}
@@ -139,7 +135,7 @@ def test_cut_bonds_are_capped_by_openmm_ml(model):
     placed[methyl[1]] -= case.box[0]
     expected = model.bind([6, 1, 1, 1, 1])(placed[[*methyl, -1]])[0]
     np.testing.assert_allclose(energy, expected, rtol=0, atol=1e-6)
-    # The cap follows its carbon, not the middle of the region, across the boundary.
+    # A bond keeps the cap in the molecule of its carbon.
     cap = info["topology"].getNumAtoms() - 1
     forces = [f for f in info["system"].getForces() if type(f) is openmm.HarmonicBondForce]
     pairs = [set(f.getBondParameters(i)[:2]) for f in forces for i in range(f.getNumBonds())]
@@ -178,12 +174,12 @@ def waters() -> Case:
     return Case(topology, openmm.System(), positions, box, np.arange(81))
 
 
-def test_periodic_system_of_the_network_alone(potential, model, waters):
+def test_periodic_system_without_mm(potential, model, waters):
     system = potential.createSystem(waters.topology)
     assert system.usesPeriodicBoundaryConditions()
     evaluator = model.bind(waters.numbers)
     expected = evaluator(waters.positions, waters.box)
-    assert abs(expected[0] - evaluator(waters.positions)[0]) > 10  # the images are felt
+    assert abs(expected[0] - evaluator(waters.positions)[0]) > 10  # images contribute
     assert_same(waters.state(system), expected)
     images = np.random.default_rng(3).integers(-1, 2, size=(81, 3))
     wrapped = waters.state(system, waters.positions + images @ waters.box)
@@ -192,16 +188,12 @@ def test_periodic_system_of_the_network_alone(potential, model, waters):
 
 def test_periodic_forces_are_the_gradient(potential, waters):
     context = waters.context(potential.createSystem(waters.topology))
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
+    compute = compute_in(context)
     atoms = np.array([0, 1, 40, 80])
     assert_forces_match_energy(compute, waters.positions, atoms=atoms, step=3e-6, atol=0.01)
 
 
-def test_the_box_of_the_moment_is_used(potential, model, waters):
+def test_current_box_is_used(potential, model, waters):
     context = waters.context(potential.createSystem(waters.topology))
     larger = 1.05 * waters.box
     context.setPeriodicBoxVectors(*larger)
@@ -210,7 +202,7 @@ def test_the_box_of_the_moment_is_used(potential, model, waters):
 
 
 def test_barostat_scales_molecules(waters):
-    """Two steps of volume, and the water molecules keep their shape."""
+    """After an accepted move, the water molecules have the same shape."""
     fast = openmmml.MLPotential("nnpmm-ani1x", members=0)
     system = fast.createSystem(waters.topology)
     system.addForce(openmm.MonteCarloBarostat(1.0, 300.0, 1))
@@ -244,13 +236,13 @@ def test_systems_round_trip_through_xml(case, waters, kind):
     where = case if kind == "mixed" else waters
     system = mixed(case, fast) if kind == "mixed" else fast.createSystem(waters.topology)
     text = XmlSerializer.serialize(system)
-    assert len(text) < 5_000_000  # the weights are not in it
+    assert len(text) < 5_000_000  # without the weights
     again = XmlSerializer.deserialize(text)
     assert_same(where.state(again), where.state(system), energy=1e-3, forces=0.01)
 
 
 def test_arguments_reach_the_model(case):
-    """Given to the potential or to the system; the latter comes first."""
+    """Arguments of the system override those of the potential."""
     for potential, arguments in (
         (openmmml.MLPotential("nnpmm-ani1x", members=3), {}),
         (openmmml.MLPotential("nnpmm-ani1x"), {"members": 3, "device": "cpu"}),
@@ -262,7 +254,7 @@ def test_arguments_reach_the_model(case):
         np.testing.assert_allclose(energy, expected, rtol=0, atol=1e-3)
 
 
-def test_a_torch_device(case):
+def test_torch_device_is_accepted(case):
     import torch
 
     mixed(case, openmmml.MLPotential("nnpmm-ani1x", device=torch.device("cpu"), members=0))
@@ -273,7 +265,7 @@ def test_names_are_registered(name):
     assert openmmml.MLPotential(name)._impl.name == name
 
 
-def test_unknown_arguments_are_refused_by_name(potential, case):
+def test_unknown_arguments_are_refused(potential, case):
     allowed = "members, backend, device, precision, threads, weights"
     with pytest.raises(ModelError, match=f"found the argument modelIndex, allowed: {allowed}"):
         mixed(case, potential, modelIndex=0)
@@ -283,7 +275,7 @@ def test_unknown_arguments_are_refused_by_name(potential, case):
         mixed(case, potential, backend="fast")
 
 
-def test_elements_unknown_to_the_model(potential):
+def test_elements_unknown_to_the_model_are_refused(potential):
     case = solvated_ligand("CF")
     with pytest.raises(RegionError, match="found the elements F, but ANI-1x supports"):
         mixed(case, potential)
@@ -310,7 +302,7 @@ def test_a_charged_region_is_refused(potential, case):
 
 
 @pytest.mark.parametrize("module", ["nnpmm.plugin.potential", "nnpmm.plugin", "openmmml"])
-def test_any_order_of_imports(module):
+def test_import_order_does_not_matter(module):
     code = f"import {module}; from openmmml import MLPotential; MLPotential('nnpmm-ani2x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -318,7 +310,7 @@ def test_any_order_of_imports(module):
 
 @pytest.fixture
 def aimnet2():
-    """One network of AIMNet2 in double precision, registered as the entry point does it."""
+    """One network of AIMNet2 in double precision, registered as by the entry point."""
     load_aimnet()
     known = openmmml.MLPotential._implFactories
     if "nnpmm-aimnet2" not in known:
@@ -326,7 +318,7 @@ def aimnet2():
     return openmmml.MLPotential("nnpmm-aimnet2", members=1, precision="double")
 
 
-def test_aimnet2_takes_the_charge_of_the_force_field(aimnet2, case):
+def test_aimnet2_uses_the_charge_of_the_force_field(aimnet2, case):
     model = load_aimnet(members=1, precision="double")
     expected = case.state(create_hybrid_system(case.system, case.topology, case.region, model))
     for arguments in ({}, {"charge": 0}):

@@ -1,4 +1,4 @@
-"""A capped region from prepare-nnp: model.json, TorchScript, and a run that takes them."""
+"""A capped region of prepare-nnp: model.json, TorchScript, and a run that uses them."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_model_json_describes_the_link_atoms(case, prepared):
     assert content.formal_charge == 0  # formamide
 
 
-def test_the_torchscript_module_is_the_capped_network(case, prepared):
-    """Energy and forces of the coupling, from the region with its neighbours and from all atoms."""
+def test_torchscript_module_equals_the_capped_network(case, prepared):
+    """Positions of all atoms, or of the region with its neighbours, give the same."""
     content = read_model_file(prepared / "model.json")
     model = load_model(str(prepared / "model.json"), precision="double", backend="reference")
     coupling = Mechanical(boundary=LinkAtoms(KINDS))
@@ -88,7 +88,7 @@ def run_settings(folder, **region):
     )
 
 
-def test_a_run_takes_the_link_atoms_of_the_file(case, prepared):
+def test_run_uses_the_link_atoms_of_the_file(case, prepared):
     hybrid = prepare_system(run_settings(prepared)).hybrid
     assert [len(bond) for bond in hybrid.region.cut_bonds] == [2, 2]
     expected = {0.109, 0.101}
@@ -101,7 +101,7 @@ def test_a_run_takes_the_link_atoms_of_the_file(case, prepared):
     assert hybrid.groups[Role.NETWORK]
 
 
-def test_a_file_whose_link_atoms_are_elsewhere(prepared, tmp_path):
+def test_inconsistent_link_atoms_are_refused(prepared, tmp_path):
     folder = shutil.copytree(prepared, tmp_path / "copy")
     content = json.loads((folder / "model.json").read_text())
     first = content["link_atoms"].pop()
@@ -114,7 +114,7 @@ def test_a_file_whose_link_atoms_are_elsewhere(prepared, tmp_path):
         read_model_file(folder / "model.json")
 
 
-def test_a_cut_bond_without_its_kind_is_refused(prepared, tmp_path):
+def test_cut_bond_of_a_kind_not_allowed_is_refused(prepared, tmp_path):
     pdb = prepared / "system.pdb"
     with pytest.raises(
         RegionError, match=r"cuts 2 covalent bonds .* or cap single bonds with link atoms"

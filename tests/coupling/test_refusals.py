@@ -1,4 +1,4 @@
-"""What the coupling refuses, and that it says why."""
+"""Input that the coupling refuses, with the reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def changed(case, change):
     return system
 
 
-def test_wrong_topology(model, case):
+def test_topology_with_wrong_number_of_atoms_is_refused(model, case):
     system = changed(case, lambda system, nonbonded: system.addParticle(1.0))
     with pytest.raises(InputFileError, match="the topology has"):
         create_hybrid_system(system, case.topology, case.region, model)
@@ -56,7 +56,7 @@ def reordered(topology, order):
 
 @pytest.mark.parametrize("repartitioned", [False, True])
 @pytest.mark.parametrize("pair", [(0, 1), (0, 2), (1, 2)], ids=["C and O", "C and H", "O and H"])
-def test_atoms_in_another_order(model, case, pair, repartitioned):
+def test_topology_in_another_order_is_refused(model, case, pair, repartitioned):
     """Methanol's carbon, oxygen and a hydrogen of the methyl group."""
     system, order = copy.deepcopy(case.system), list(range(case.system.getNumParticles()))
     if repartitioned:
@@ -69,8 +69,8 @@ def test_atoms_in_another_order(model, case, pair, repartitioned):
 
 @pytest.mark.parametrize("mass", [1.5, 3.0, 4.0])
 @pytest.mark.parametrize("factor", [1, 5])
-def test_masses_that_were_changed_on_purpose(model, case, mass, factor):
-    """Repartitioned as OpenMM does it, which may leave a carbon lighter than its hydrogens."""
+def test_repartitioned_and_scaled_masses_are_accepted(model, case, mass, factor):
+    """Masses repartitioned as by OpenMM, which can make a carbon lighter than its hydrogens."""
     system = copy.deepcopy(case.system)
     for heavy, hydrogen in case.topology.bonds():
         if heavy.index in case.region and hydrogen.element.symbol == "H":
@@ -83,7 +83,7 @@ def test_masses_that_were_changed_on_purpose(model, case, mass, factor):
     create_hybrid_system(system, case.topology, case.region, model)
 
 
-def test_isotopes_and_rounded_masses(model, case):
+def test_isotopes_and_rounded_masses_are_accepted(model, case):
     system = copy.deepcopy(case.system)
     masses = {"C": 13.003, "O": 15.99, "H": 2.014}
     for atom in case.topology.atoms():
@@ -92,8 +92,8 @@ def test_isotopes_and_rounded_masses(model, case):
 
 
 @pytest.mark.parametrize("deuterium_masses", [False, True])
-def test_deuterium_in_the_topology(model, case, deuterium_masses):
-    """The network takes it for hydrogen; the masses of the system stay."""
+def test_deuterium_is_treated_as_hydrogen(model, case, deuterium_masses):
+    """The masses of the system do not change."""
     topology, system = copy.deepcopy(case.topology), copy.deepcopy(case.system)
     for atom in topology.atoms():
         if atom.element.symbol == "H":
@@ -115,13 +115,13 @@ def test_deuterium_in_the_topology(model, case, deuterium_masses):
 
 
 @pytest.mark.parametrize("region", [[], [-1], [10**6]])
-def test_empty_or_outside(model, case, region):
+def test_invalid_region_indices_are_refused(model, case, region):
     with pytest.raises(RegionError, match="indices must lie in"):
         create_hybrid_system(case.system, case.topology, region, model)
 
 
 def test_cut_bond_is_named(model, case):
-    """All but the hydroxyl hydrogen, which has one bond."""
+    """The region lacks the hydroxyl hydrogen."""
     hydroxyl = next(b.atom2.index for b in case.topology.bonds() if b.atom1.name == "O1")
     region = np.setdiff1d(case.region, [hydroxyl])
     name = list(case.topology.atoms())[hydroxyl].name
@@ -149,7 +149,7 @@ REFUSED = {
 
 
 def test_every_force_class_of_openmm_is_handled_or_refused():
-    """A class that a new OpenMM brings has to be looked at."""
+    """This fails if a new version of OpenMM has another class of forces."""
     from nnpmm.coupling.forces import UNTOUCHED
     from nnpmm.coupling.terms import BONDED
 
@@ -178,13 +178,13 @@ def test_unsupported_force_is_named(model, case, name):
         check_forces(system, set())
 
 
-def test_unsupported_force_reaches_the_user(model, case):
+def test_unsupported_force_is_refused_by_create_hybrid_system(model, case):
     system = changed(case, lambda system, _: system.addForce(openmm.GayBerneForce()))
     with pytest.raises(ForceFieldError, match="found a GayBerneForce named"):
         create_hybrid_system(system, case.topology, case.region, model)
 
 
-def test_virtual_site_between_region_and_rest(model, case):
+def test_virtual_site_across_the_boundary_is_refused(model, case):
     system = changed(case, lambda *_: None)
     water = int(case.region[-1]) + 1
     site = openmm.TwoParticleAverageSite(int(case.region[0]), water + 1, 0.5, 0.5)
@@ -197,7 +197,7 @@ def test_virtual_site_between_region_and_rest(model, case):
         create_hybrid_system(system, case.topology, case.region, model)
 
 
-def test_exclusion_across_the_boundary(model, case):
+def test_exclusion_across_the_boundary_is_refused(model, case):
     def add(system, nonbonded):
         force = openmm.CustomNonbondedForce("r")
         for _ in range(system.getNumParticles()):
@@ -209,7 +209,7 @@ def test_exclusion_across_the_boundary(model, case):
         create_hybrid_system(changed(case, add), case.topology, case.region, model)
 
 
-def test_no_nonbonded_force(model, case):
+def test_missing_nonbonded_force_is_refused(model, case):
     def remove(system, nonbonded):
         kinds = [type(f) for f in system.getForces()]
         system.removeForce(kinds.index(openmm.NonbondedForce))
@@ -220,7 +220,7 @@ def test_no_nonbonded_force(model, case):
         create_hybrid_system(system, case.topology, case.region, model)
 
 
-def test_missing_charges(model, case):
+def test_missing_charges_are_refused(model, case):
     def clear(system, nonbonded):
         for i in case.region:
             _, sigma, epsilon = nonbonded.getParticleParameters(int(i))
@@ -230,7 +230,7 @@ def test_missing_charges(model, case):
         create_hybrid_system(changed(case, clear), case.topology, case.region, model)
 
 
-def test_missing_lennard_jones(model, case):
+def test_missing_lennard_jones_parameters_are_refused(model, case):
     def clear(system, nonbonded):
         charge = nonbonded.getParticleParameters(int(case.region[0]))[0]
         nonbonded.setParticleParameters(int(case.region[0]), charge, 0.3, 0.0)
@@ -240,7 +240,7 @@ def test_missing_lennard_jones(model, case):
 
 
 @pytest.mark.parametrize(("extra", "message"), [(1.0, "charge \\+1 e"), (0.4, "not to an integer")])
-def test_charged_region(model, case, extra, message):
+def test_charged_region_is_refused(model, case, extra, message):
     def charge(system, nonbonded):
         q, sigma, epsilon = nonbonded.getParticleParameters(int(case.region[0]))
         nonbonded.setParticleParameters(int(case.region[0]), q._value + extra, sigma, epsilon)
@@ -249,8 +249,8 @@ def test_charged_region(model, case, extra, message):
         create_hybrid_system(changed(case, charge), case.topology, case.region, model)
 
 
-def test_charged_molecules_do_not_cancel(model, case):
-    """Beyond the network's cutoff two ions would not see each other."""
+def test_opposite_charges_of_two_molecules_are_refused(model, case):
+    """The network would not describe the interaction of two distant ions."""
     oxygen = next(
         next(residue.atoms()).index for residue in case.topology.residues() if residue.name == "HOH"
     )
@@ -266,7 +266,7 @@ def test_charged_molecules_do_not_cancel(model, case):
         create_hybrid_system(changed(case, move_a_charge), case.topology, region, model)
 
 
-def test_parameter_offset_on_the_region(model, case):
+def test_parameter_offset_on_the_region_is_refused(model, case):
     def offset(system, nonbonded):
         nonbonded.addGlobalParameter("lambda", 0.0)
         nonbonded.addParticleParameterOffset("lambda", int(case.region[0]), 0.1, 0.0, 0.0)
@@ -275,7 +275,7 @@ def test_parameter_offset_on_the_region(model, case):
         create_hybrid_system(changed(case, offset), case.topology, case.region, model)
 
 
-def test_exception_offset_on_the_region(model, case):
+def test_exception_offset_on_the_region_is_refused(model, case):
     def offset(system, nonbonded):
         nonbonded.addGlobalParameter("lambda", 0.0)
         pairs = [nonbonded.getExceptionParameters(i) for i in range(nonbonded.getNumExceptions())]
@@ -286,19 +286,19 @@ def test_exception_offset_on_the_region(model, case):
         create_hybrid_system(changed(case, offset), case.topology, case.region, model)
 
 
-def test_two_nonbonded_forces(model, case):
+def test_two_nonbonded_forces_are_refused(model, case):
     system = changed(case, lambda system, force: system.addForce(copy.deepcopy(force)))
     with pytest.raises(ForceFieldError, match="found 2 NonbondedForces"):
         create_hybrid_system(system, case.topology, case.region, model)
 
 
-def test_element_unknown_to_the_model(model):
+def test_element_unknown_to_the_model_is_refused(model):
     case = solvated_ligand("CF")
     with pytest.raises(RegionError, match="found the elements F, but ANI-1x supports"):
         create_hybrid_system(case.system, case.topology, case.region, model)
 
 
-def test_region_wider_than_half_the_box(model, case):
+def test_region_wider_than_half_the_box_is_an_error(model, case):
     hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
     stretched = case.positions.copy()
     stretched[case.region, 0] += np.linspace(0, 0.55, len(case.region)) * case.box[0, 0]
@@ -306,7 +306,7 @@ def test_region_wider_than_half_the_box(model, case):
         case.state(hybrid, stretched)
 
 
-def test_blown_up_positions_reach_the_user(model, case):
+def test_non_finite_positions_are_an_error(model, case):
     hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
     group = {f.getForceGroup() for f in hybrid.getForces() if f.getName() == "NNP"}
     broken = case.positions.copy()

@@ -1,4 +1,4 @@
-"""Several regions, charged regions, and potentials of any kind."""
+"""Several regions, charged regions, and various kinds of potentials."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from nnpmm.models import FunctionModel, IgnoringCharge, OpenmmMlModel
 
 
 def stiffer(positions, numbers, charge):
-    """Another potential than the toy."""
+    """A potential that differs from the toy."""
     energy, forces = morse_pairs(positions, numbers, charge)
     return 1.7 * energy, 1.7 * forces
 
@@ -42,7 +42,7 @@ OTHER = FunctionModel(stiffer, "other")
 
 @pytest.fixture(scope="module")
 def pair():
-    """Two dipeptides; the second one is the same molecule as the first."""
+    """Two equal dipeptides."""
     return implicit_gbn2()
 
 
@@ -58,15 +58,15 @@ def two_regions(pair, second):
 
 
 def test_two_regions_have_their_own_models(pair, second, two_regions):
-    """V_MM - both insides + both networks; the solvent between and around them stays."""
-    insides = pair.internal()[0] + inside_of_second(pair, second)
+    """V_MM minus both internal energies plus both networks."""
+    insides = pair.internal()[0] + internal_energy_of_second(pair, second)
     networks = TOY.bind(pair.numbers)(pair.positions[pair.region])[0]
     networks += OTHER.bind(pair.numbers)(pair.positions[second])[0]
     expected = pair.state(pair.system)[0] - insides + networks
     np.testing.assert_allclose(pair.state(two_regions)[0], expected, rtol=0, atol=0.01)
 
 
-def inside_of_second(pair, second):
+def internal_energy_of_second(pair, second):
     context = openmm.Context(
         pair.alone, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference")
     )
@@ -82,7 +82,7 @@ def test_order_of_regions_does_not_matter(pair, second, two_regions):
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
 
 
-def test_each_region_has_a_group(two_regions):
+def test_each_region_has_its_own_force_group(two_regions):
     networks = [f for f in two_regions.getForces() if role_of(f) is Role.NETWORK]
     assert len({f.getForceGroup() for f in networks}) == 2
 
@@ -100,14 +100,14 @@ def test_interpolated_regions_share_lambda(pair, second):
     np.testing.assert_allclose(nnp_derivative(context), np.diff(energies)[0], rtol=0, atol=1e-6)
 
 
-def test_regions_do_not_overlap(pair):
+def test_overlapping_regions_are_refused(pair):
     hybrid = create_hybrid_system(pair.system, pair.topology, pair.region, TOY)
     with pytest.raises(RegionError, match=r"22 atoms of the region .the first is 0. belong to an"):
         create_hybrid_system(hybrid, pair.topology, pair.region, TOY)
 
 
 def three_waters(n_regions=3):
-    """Waters at 0, 0.72 and -0.9 nm in a box of 2 nm, cut off; the region are the first ones."""
+    """Waters at 0, 0.72 and -0.9 nm in a box of 2 nm; the first ones are the region."""
     waters = waters_topology(3)
     shape = np.array([[0, 0, 0], [0.09572, 0, 0], [-0.02399, 0.09266, 0]])
     places = [shape + np.array([x, 0, 0]) for x in (0.0, 0.72, -0.9)]
@@ -120,8 +120,8 @@ def three_waters(n_regions=3):
 
 
 @pytest.mark.parametrize("place", [-0.9, -0.99, -1.01])
-def test_molecules_half_a_box_apart_end_the_run(place):
-    """Past -1 nm the third water would turn up beyond the second one, and the energy jump."""
+def test_molecules_half_a_box_apart_are_an_error(place):
+    """Beyond -1 nm another image of the third water would be used, and the energy would jump."""
     case = three_waters()
     hybrid = create_hybrid_system(case.system, case.topology, case.region, TOY)
     moved = case.positions.copy()
@@ -131,20 +131,20 @@ def test_molecules_half_a_box_apart_end_the_run(place):
         case.state(hybrid, moved)
 
 
-def test_molecules_close_to_each_other_go_on():
-    """Also where the boundary has parted them."""
+def test_molecules_close_to_each_other_are_made_whole():
+    """This includes molecules split by the boundary."""
     case = three_waters(n_regions=2)
     hybrid = create_hybrid_system(case.system, case.topology, case.region, TOY)
     expected = case.state(hybrid)
-    parted = (case.positions + np.array([1.5, 0, 0])) % 2.0
-    assert np.ptp(parted[case.region, 0]) > 1.2
-    found = case.state(hybrid, parted)
+    wrapped = (case.positions + np.array([1.5, 0, 0])) % 2.0
+    assert np.ptp(wrapped[case.region, 0]) > 1.2
+    found = case.state(hybrid, wrapped)
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
 
 
-class CarriedByTorch:
-    """A network's force as openmm-torch hands it back: a class without atoms."""
+class TorchForceStandIn:
+    """A network's force as openmm-torch returns it: a class without atoms."""
 
     def __init__(self, name, **members):
         self.__dict__.update(members)
@@ -153,13 +153,13 @@ class CarriedByTorch:
 
 @pytest.mark.parametrize("kind", ["TorchForce", "PythonTorchForce", "Force"])
 @pytest.mark.parametrize("tells", [True, False])
-def test_an_earlier_region_of_another_transport(pair, second, kind, tells):
-    """The second region is let through, the first one is known by its bonds or by its force."""
+def test_earlier_region_of_another_transport_is_recognised(pair, second, kind, tells):
+    """The first region is recognised by its bonds or its force; another region is accepted."""
     bonds = [(i, i + 1) for i in pair.region[:-1].tolist()]
     system = openmm.System()
     connect_region(system, set(bonds))
     members = {"getParticles": lambda: tuple(pair.region.tolist())} if tells else {}
-    force = type(kind, (CarriedByTorch,), {})(Role.NETWORK.value, **members)
+    force = type(kind, (TorchForceStandIn,), {})(Role.NETWORK.value, **members)
     stand_in = SimpleNamespace(
         getForces=lambda: [force, *([] if tells else system.getForces())],
         getNumParticles=pair.system.getNumParticles,
@@ -171,7 +171,7 @@ def test_an_earlier_region_of_another_transport(pair, second, kind, tells):
 
 @pytest.fixture(scope="module")
 def charged():
-    """Methanol's oxygen with a charge of one more, as for a protonated ligand."""
+    """Methanol with an additional charge of 1 e on the oxygen, as for a protonated ligand."""
     case = solvated_ligand("CO", openmm.NonbondedForce.NoCutoff)
     (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
     q, sigma, epsilon = nonbonded.getParticleParameters(1)
@@ -179,7 +179,7 @@ def charged():
     return case
 
 
-def test_charged_region_reaches_a_model_that_takes_it(charged):
+def test_charge_of_the_region_is_passed_to_the_model(charged):
     hybrid = create_hybrid_system(charged.system, charged.topology, charged.region, TOY)
     group = {f.getForceGroup() for f in hybrid.getForces() if role_of(f) is Role.NETWORK}
     neutral = TOY.bind(charged.numbers)(charged.whole_region)[0]
@@ -188,7 +188,7 @@ def test_charged_region_reaches_a_model_that_takes_it(charged):
 
 
 @pytest.mark.parametrize("model", ["ANI-1x", FunctionModel(morse_pairs, neutral_only=True)])
-def test_charged_region_and_a_model_for_neutral_ones(charged, model):
+def test_charged_region_with_a_neutral_model_is_refused(charged, model):
     model = load_model(model, 0) if isinstance(model, str) else model
     with pytest.raises(RegionError, match=r"charge \+1 e, but the model describes only neutral"):
         create_hybrid_system(charged.system, charged.topology, charged.region, model)
@@ -196,8 +196,8 @@ def test_charged_region_and_a_model_for_neutral_ones(charged, model):
         model.bind([6, 8, 1, 1, 1, 1], charge=1)
 
 
-def test_a_charge_is_ignored_by_choice_only(charged):
-    """The network's energy is that of the same atoms without a charge; the rest sees the charge."""
+def test_charge_is_ignored_only_on_request(charged):
+    """The network ignores the charge; the rest of the system does not."""
     model = load_model("ANI-1x", 0, precision="double", backend="reference")
     hybrid = couple(charged.system, charged.topology, charged.region, IgnoringCharge(model))
     assert hybrid.region.charge == 1
@@ -210,15 +210,15 @@ def test_a_charge_is_ignored_by_choice_only(charged):
     np.testing.assert_allclose(energy, expected[0], rtol=0, atol=1e-6)
 
 
-def test_elements_of_a_function_model():
+def test_unknown_element_of_a_function_model_is_refused():
     model = FunctionModel(morse_pairs, "mine", elements=("C", "H"))
     model.bind([6, 1])
     with pytest.raises(RegionError, match="found the elements O, mine supports C, H"):
         model.bind([6, 8])
 
 
-def test_a_torchscript_file(tmp_path):
-    """Positions in, energy out; forces by differentiation."""
+def test_torchscript_file_as_model(tmp_path):
+    """The file returns an energy; forces come from automatic differentiation."""
 
     class Quartic(torch.nn.Module):
         def forward(self, positions):
@@ -244,7 +244,7 @@ def emt():
     return OpenmmMlModel("ase", arguments={"calculator": calculators.EMT()})
 
 
-def test_an_ase_calculator_through_openmm_ml(emt):
+def test_ase_calculator_through_openmm_ml(emt):
     import ase.units
 
     case = solvated_ligand("CO", openmm.NonbondedForce.PME)
@@ -258,8 +258,8 @@ def test_an_ase_calculator_through_openmm_ml(emt):
     assert math.isfinite(case.state(copy.deepcopy(hybrid))[0])
 
 
-def test_charge_for_openmm_ml(emt):
-    """Where a potential would ignore the charge it is refused, unless the caller has stated it."""
+def test_openmm_ml_potential_requires_an_explicit_charge(emt):
+    """A charge that the potential would ignore is refused unless the caller gives it explicitly."""
     with pytest.raises(RegionError, match=r"charge \+1 e, and openmm-ml's ASE potential was given"):
         emt.bind([8, 1, 1, 1], charge=1)
     stated = OpenmmMlModel("ase", arguments=dict(emt.arguments) | {"info": {"charge": 1}})
@@ -268,12 +268,12 @@ def test_charge_for_openmm_ml(emt):
         stated.bind([8, 1, 1, 1])
 
 
-def test_missing_ase_argument(emt):
+def test_missing_ase_argument_is_reported(emt):
     with pytest.raises(ModelError, match="Either an Atoms or a Calculator must be provided"):
         OpenmmMlModel("ase").bind([8, 1, 1])
 
 
-def test_somebody_elses_network_is_refused(pair):
+def test_foreign_python_force_is_refused(pair):
     system = copy.deepcopy(pair.system)
     force = openmm.PythonForce(morse_pairs)
     force.setName("somebody's network")

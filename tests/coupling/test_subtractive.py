@@ -1,6 +1,6 @@
-"""Subtractive embedding with AMOEBA: V_FF(all) + V_NNP(R) - V_FF(R alone), and what it refuses.
+"""Subtractive embedding with AMOEBA: V_FF(all) + V_NNP(R) - V_FF(R alone), and refusals.
 
-That it equals mechanical embedding with fixed charges is a test of test_force_fields.py.
+test_force_fields.py tests that it equals mechanical embedding for fixed charges.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import openmm
 import pytest
 from amoeba_systems import SOLUTES, amoeba_case, far_water
-from cases import energy_and_forces, solvated_ligand
+from cases import compute_in, energy_and_forces, solvated_ligand
 from conftest import shared_data
 from contracts import assert_conserves_energy, assert_forces_match_energy, assert_invariant
 from openmm import XmlSerializer, app
@@ -35,13 +35,13 @@ from nnpmm.coupling.subtractive_system import create_region_system
 from nnpmm.models import OpenMMPotential
 from nnpmm.structures.inputs import TinkerSystem, load_system
 
-# kJ/mol: what induced dipoles of the accuracy in these cases leave.
+# kJ/mol, from the tolerance of the induced dipoles.
 TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module", params=[*SOLUTES, "glycine dipeptide without cutoff"])
 def case(request):
-    """OpenMM's forces are the gradient of its energy to 1e-6 with extrapolated dipoles alone."""
+    """Only with extrapolated dipoles are OpenMM's forces the gradient of its energy to 1e-6."""
     name = request.param.removesuffix(" without cutoff")
     if name != request.param:
         return amoeba_case(name, app.NoCutoff, polarization="extrapolated")
@@ -60,7 +60,7 @@ def context(case, hybrid):
 
 @pytest.fixture(scope="module")
 def water():
-    """A water as the region in other waters, which is quick."""
+    """A water in other waters, for fast tests."""
     return amoeba_case("water", app.NoCutoff, waters=4)
 
 
@@ -70,8 +70,8 @@ def subtracted(case, **choices):
     )
 
 
-def test_the_region_cut_out_is_the_region_built_alone(case):
-    """Each force of its own, against the System that OpenMM's ForceField makes of the molecule."""
+def test_extracted_region_equals_the_region_built_alone(case):
+    """Each force is compared with that of a System that ForceField creates of the molecule."""
     cut = create_region_system(case.system, case.region.tolist())
     whole = case.whole_region
     found = {f.getName(): _energy_of(cut, f, whole) for f in cut.getForces()}
@@ -123,7 +123,7 @@ def _energy_of(system, force, positions):
     return context.getState(energy=True).getPotentialEnergy()._value
 
 
-def test_energy_and_forces_are_those_of_the_equation(case, hybrid, context):
+def test_energy_and_forces_match_the_definition(case, hybrid, context):
     energy, forces = case.state(case.system)
     network = TOY.bind(case.numbers, charge=hybrid.region.charge)(case.whole_region)
     inside = case.internal()
@@ -137,23 +137,19 @@ def test_energy_and_forces_are_those_of_the_equation(case, hybrid, context):
 
 
 def test_forces_are_the_gradient(case, context):
-    """On the region, a neighbour, and a far water, which the region polarizes."""
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
+    """On the region, a neighbour, and a distant water, which the region polarizes."""
+    compute = compute_in(context)
     atoms = np.array([case.region[0], len(case.region), far_water(case)])
     tolerance = 0.2 if case.box is not None else 0.005
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=1e-5, atol=tolerance)
 
 
-def test_molecules_stay_whole(case, context):
+def test_molecules_of_the_hybrid_system_are_those_of_the_mm_system(case, context):
     expected = openmm.Context(case.system, openmm.VerletIntegrator(0.001)).getMolecules()
     assert sorted(map(sorted, context.getMolecules())) == sorted(map(sorted, expected))
 
 
-def test_whole_molecules_move_through_the_box(case, context):
+def test_energy_is_independent_of_the_periodic_image(case, context):
     if case.box is None:
         pytest.skip("no box")
     context.setPositions(case.positions)
@@ -174,14 +170,14 @@ def test_charge_of_the_region():
     assert charges == {"glycine dipeptide": 0, "alaninium amide": 1}
 
 
-def test_a_charged_region_and_a_network_of_neutral_molecules():
+def test_charged_region_with_a_neutral_model_is_refused():
     case = amoeba_case("alaninium amide")
     model = load_model("ANI-1x", members=0)
     with pytest.raises(RegionError, match=r"the region has charge \+1 e"):
         couple(case.system, case.topology, case.region, model, coupling=Subtractive())
 
 
-def test_a_region_of_the_same_force_field_changes_nothing(water):
+def test_region_with_its_own_force_field_changes_nothing(water):
     """V_FF(all) + V_FF(R) - V_FF(R)."""
     model = OpenMMPotential(water.alone)
     system = create_hybrid_system(
@@ -196,17 +192,13 @@ def test_a_region_of_the_same_force_field_changes_nothing(water):
 def test_invariance_and_conservation(water):
     system = subtracted(water)
     context = water.context(system)
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context)
-
+    compute = compute_in(context)
     assert_invariant(compute, water.positions, atol=1e-4)
     masses = np.array([system.getParticleMass(i)._value for i in range(len(water.positions))])
     assert_conserves_energy(compute, water.positions, masses, precision=1e-3)
 
 
-def test_interpolation_ends_at_the_force_field_and_at_the_hybrid(water):
+def test_interpolation_is_linear_between_mm_and_hybrid_system(water):
     context = water.context(subtracted(water, inside=Interpolated()))
     ends = {0.0: water.state(water.system)[0], 1.0: water.state(subtracted(water))[0]}
     for value, energy in ends.items():
@@ -216,14 +208,14 @@ def test_interpolation_ends_at_the_force_field_and_at_the_hybrid(water):
     np.testing.assert_allclose(slope, ends[1.0] - ends[0.0], rtol=0, atol=TOLERANCE)
 
 
-def test_multiple_time_steps_change_no_energy(water):
+def test_multiple_time_steps_do_not_change_the_energy(water):
     several, plain = subtracted(water, inside=MultipleTimeSteps()), subtracted(water)
     assert has_inner_potential(several)
     assert not has_inner_potential(plain)
     np.testing.assert_allclose(water.state(several)[0], water.state(plain)[0], rtol=0, atol=1e-9)
 
 
-def test_mm_system_is_untouched_and_the_hybrid_round_trips(water):
+def test_mm_system_is_not_changed_and_the_hybrid_round_trips(water):
     before = XmlSerializer.serialize(water.system)
     hybrid = subtracted(water)
     assert XmlSerializer.serialize(water.system) == before
@@ -232,8 +224,8 @@ def test_mm_system_is_untouched_and_the_hybrid_round_trips(water):
 
 
 @pytest.mark.parametrize("used", [True, False])
-def test_the_long_range_correction_stays_as_it_was(used):
-    """OpenMM's XML, through which a System is copied, does not say whether it is on."""
+def test_dispersion_correction_is_kept(used):
+    """The XML with which OpenMM copies a System does not contain this setting."""
     case = amoeba_case("water", waters=4)
     system = copy.deepcopy(case.system)
     (sterics,) = [f for f in system.getForces() if isinstance(f, openmm.AmoebaVdwForce)]
@@ -243,8 +235,8 @@ def test_the_long_range_correction_stays_as_it_was(used):
     assert sterics.getUseDispersionCorrection() == used
 
 
-def test_dipoles_of_the_region_that_stall(caplog):
-    """OpenMM's iteration does not reach such a tolerance; a larger one is taken, and said."""
+def test_unreachable_dipole_tolerance_is_relaxed_with_a_warning(caplog):
+    """OpenMM's iteration cannot reach 1e-10 D, so a larger tolerance is used."""
     case, system = amoeba_case("glycine dipeptide"), openmm.System()
     for index in range(len(case.region)):
         system.addParticle(case.alone.getParticleMass(index))
@@ -259,8 +251,8 @@ def test_dipoles_of_the_region_that_stall(caplog):
     assert "do not converge to 1e-10 Debye" in caplog.text
 
 
-def test_two_regions(water):
-    """The second coupling leaves the first region's force alone."""
+def test_energies_of_two_regions_are_additive(water):
+    """The second coupling does not change the first region's force."""
     other = np.arange(3) + len(water.region)
     once = couple(water.system, water.topology, water.region, TOY, coupling=Subtractive())
     twice = couple(once.system, water.topology, other, TOY, coupling=Subtractive())
@@ -308,7 +300,7 @@ def test_virtual_sites_on_the_region(method):
 
 
 def without_bonds(topology):
-    """The same atoms; nothing but the force field says which of them belong together."""
+    """The same atoms without bonds in the topology."""
     other = app.Topology()
     chain = other.addChain()
     for residue in topology.residues():
@@ -319,7 +311,7 @@ def without_bonds(topology):
 
 
 @pytest.mark.parametrize("bonds", [True, False], ids=["topology with bonds", "without"])
-def test_a_region_that_cuts_a_molecule(bonds):
+def test_region_that_cuts_a_molecule_is_refused(bonds):
     case = amoeba_case("glycine dipeptide")
     topology = case.topology if bonds else without_bonds(case.topology)
     match = "select whole molecules"
@@ -327,7 +319,7 @@ def test_a_region_that_cuts_a_molecule(bonds):
         create_hybrid_system(case.system, topology, case.region[:-1], TOY, coupling=Subtractive())
 
 
-def test_a_cut_polarization_group_is_named():
+def test_cut_polarization_group_is_refused():
     case = amoeba_case("glycine dipeptide")
     system = openmm.System()
     for index in range(case.system.getNumParticles()):
@@ -347,7 +339,7 @@ def test_a_cut_polarization_group_is_named():
         (lambda: openmm.CustomHbondForce("1"), "CustomHbondForce"),
     ],
 )
-def test_forces_that_are_refused(force, match):
+def test_unsupported_forces_are_refused(force, match):
     case = solvated_ligand("CO")
     system = copy.deepcopy(case.system)
     system.addForce(force())
@@ -355,7 +347,7 @@ def test_forces_that_are_refused(force, match):
         create_hybrid_system(system, case.topology, case.region, TOY, coupling=Subtractive())
 
 
-def test_a_term_with_a_parameter_that_may_change():
+def test_term_with_a_global_parameter_is_refused():
     case = solvated_ligand("CO")
     system = copy.deepcopy(case.system)
     pull = openmm.CustomBondForce("k*r")
@@ -366,7 +358,7 @@ def test_a_term_with_a_parameter_that_may_change():
         create_hybrid_system(system, case.topology, case.region, TOY, coupling=Subtractive())
 
 
-def test_an_atom_without_parameters():
+def test_atom_without_polarizability_is_refused():
     case = amoeba_case("glycine dipeptide")
     system = copy.deepcopy(case.system)
     (force,) = [f for f in system.getForces() if isinstance(f, openmm.AmoebaMultipoleForce)]
@@ -377,13 +369,13 @@ def test_an_atom_without_parameters():
         create_hybrid_system(system, case.topology, case.region, TOY, coupling=Subtractive())
 
 
-def test_mechanical_embedding_says_what_takes_amoeba():
+def test_mechanical_embedding_of_amoeba_names_subtractive_embedding():
     case = amoeba_case("glycine dipeptide")
     with pytest.raises(ForceFieldError, match=r"for AMOEBA use coupling.Subtractive\(\)"):
         create_hybrid_system(case.system, case.topology, case.region, TOY)
 
 
-def test_arguments():
+def test_invalid_arguments_are_refused():
     class Terms:
         def create_forces(self, atoms):
             return []
@@ -398,8 +390,8 @@ def test_arguments():
 
 
 @pytest.mark.parametrize("inside", [MultipleTimeSteps(), Interpolated()], ids=str)
-def test_a_force_field_that_acts_alone_needs_terms_for_all_bonds(inside):
-    """It does between evaluations of the network, and at lambda_nnp = 0."""
+def test_constrained_bonds_without_terms_are_refused(inside):
+    """They are needed between evaluations of the network, and at lambda_nnp = 0."""
     case = solvated_ligand("CO")  # bonds to hydrogen are constrained, and have no terms
     subtracted(case)
     subtracted(case, constraints="keep", inside=inside)
@@ -409,8 +401,8 @@ def test_a_force_field_that_acts_alone_needs_terms_for_all_bonds(inside):
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_phenol_cut_out_of_its_water_is_phenol_alone(tmp_path):
-    """From the published Tinker files: the region of the whole box, and the molecule by itself."""
+def test_extracted_phenol_equals_phenol_alone(tmp_path):
+    """From the published Tinker files: the region of the whole box, and the molecule alone."""
     folder = shared_data("phenol-amoeba")
     parameters = (folder / "amoebabio18.prm", folder / "amoeba_phenol.prm")
     whole = folder / "amoeba_solvated_phenol.xyz"

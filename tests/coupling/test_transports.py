@@ -1,4 +1,4 @@
-"""Every transport gives the same energies and forces, and says so when it cannot be had."""
+"""All transports give the same energies and forces; unavailable ones are reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENERGY_TOLERANCE, FORCE_TOLERANCE = 1e-6, 1e-5
 
 
 def stand_in(**forces) -> SimpleNamespace:
-    """A module like openmmtorch, whose forces are PythonForces that do what it documents."""
+    """A stand-in for openmmtorch, whose forces are PythonForces with the documented behaviour."""
     return SimpleNamespace(**forces)
 
 
@@ -59,7 +59,7 @@ def python_torch_force(computation) -> openmm.Force:
 
 @pytest.fixture(params=["torchscript", "torch", "torchscript installed", "torch installed"])
 def transport(request, monkeypatch) -> str:
-    """Transports over fakes of openmm-torch, and over openmm-torch where it is installed."""
+    """Transports with stand-ins for openmm-torch, and with openmm-torch if it is installed."""
     name, _, installed = request.param.partition(" ")
     if installed:
         module = pytest.importorskip("openmmtorch", exc_type=ImportError)
@@ -110,7 +110,7 @@ def test_all_transports_agree(model, transport, method):
 
 @pytest.mark.parametrize("axis", range(3))
 def test_region_split_by_the_boundary(model, case, transport, axis):
-    """Positions come unwrapped, wrapped by molecule or by atom: the network sees one molecule."""
+    """The network receives a whole molecule however its atoms are wrapped."""
     split = case.positions.copy()
     split[case.region[::2]] += case.box[axis]
     split[case.region[1]] -= 2 * case.box[axis]
@@ -118,15 +118,15 @@ def test_region_split_by_the_boundary(model, case, transport, axis):
     assert_same(found, case.state(coupled(case, model)), scale=100)  # rounding of far positions
 
 
-def test_region_wider_than_half_the_box(model, case, transport):
+def test_region_wider_than_half_the_box_is_an_error(model, case, transport):
     stretched = case.positions.copy()
     stretched[case.region, 0] += np.linspace(0, 0.55, len(case.region)) * case.box[0, 0]
     with pytest.raises(openmm.OpenMMException, match="of the periodic box"):
         case.state(coupled(case, model, transport), stretched)
 
 
-def test_molecules_half_a_box_apart(model, transport):
-    """Under a cutoff one molecule may be wider than half the box, several may not."""
+def test_molecules_half_a_box_apart_are_an_error(model, transport):
+    """With a cutoff, one molecule may be wider than half the box, but not several."""
     case = three_waters()
     hybrid = coupled(case, model, transport)
     case.state(coupled(three_waters(1), model, transport))
@@ -134,7 +134,7 @@ def test_molecules_half_a_box_apart(model, transport):
         case.state(hybrid)
 
 
-def test_blown_up_positions_reach_the_user(model, case, transport):
+def test_non_finite_positions_are_an_error(model, case, transport):
     hybrid = coupled(case, model, transport)
     broken = case.positions.copy()
     broken[case.region[0]] = np.nan
@@ -144,7 +144,7 @@ def test_blown_up_positions_reach_the_user(model, case, transport):
 
 def test_systems_round_trip_through_xml(case, transport):
     if isinstance(sys.modules["openmmtorch"], SimpleNamespace):
-        pytest.skip("a fake cannot be written as XML")
+        pytest.skip("a stand-in cannot be serialized")
     if not hasattr(sys.modules["openmmtorch"], "PythonTorchForce"):
         pytest.skip("openmmtorch 1.5 crashes on reading any TorchForce from XML")
     hybrid = coupled(case, load_model("ANI-1x", 0, backend="reference"), transport)
@@ -152,8 +152,8 @@ def test_systems_round_trip_through_xml(case, transport):
     assert_same(case.state(again), case.state(hybrid), scale=1e4)  # single precision
 
 
-def test_a_torchscript_file_as_model(case, transport, tmp_path):
-    """prepare-nnp's model.pt can be sent itself."""
+def test_torchscript_file_as_model(case, transport, tmp_path):
+    """The transport uses model.pt of prepare-nnp directly."""
     from openmm import Vec3, app, unit
 
     positions = [Vec3(*row) for row in case.positions] * unit.nanometer
@@ -169,8 +169,8 @@ def test_a_torchscript_file_as_model(case, transport, tmp_path):
     assert_same(found, case.state(coupled(case, exported)), scale=1e4)  # single precision
 
 
-class OnlyNumbers:
-    """A potential of no other kind than the protocol's."""
+class ProtocolOnly:
+    """A potential with only the methods of the protocol."""
 
     name, elements, neutral_only, provenance = "plain", None, True, {}
 
@@ -186,12 +186,12 @@ class OnlyNumbers:
         return kind()
 
 
-def test_potentials_that_do_not_fit(model, case, transport):
+def test_potential_without_the_required_module_is_refused(model, case, transport):
     with pytest.raises(ModelError, match=rf"found a Plain, transport='{transport}' needs"):
-        coupled(case, OnlyNumbers(model), transport)
+        coupled(case, ProtocolOnly(model), transport)
 
 
-def test_unknown_transport():
+def test_unknown_transport_is_refused():
     with pytest.raises(ConfigError, match=r"'mpi', available: python, torchscript, torch"):
         Mechanical(transport="mpi")
 
@@ -205,7 +205,7 @@ def test_unknown_transport():
     ids=["not installed", "too old"],
 )
 @pytest.mark.parametrize("name", ["torchscript", "torch"])
-def test_openmmtorch_that_cannot_be_used(model, case, monkeypatch, module, message, name):
+def test_unusable_openmmtorch_is_reported(model, case, monkeypatch, module, message, name):
     monkeypatch.setitem(sys.modules, "openmmtorch", module)
     with pytest.raises(OptionalDependencyError, match=message):
         coupled(case, model, name)
@@ -213,7 +213,7 @@ def test_openmmtorch_that_cannot_be_used(model, case, monkeypatch, module, messa
 
 @pytest.mark.parametrize("scripted", [False, True])
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-def test_joining_in_torch_equals_joining_in_numpy(box, scripted):
+def test_torch_module_makes_regions_whole_as_numpy_does(box, scripted):
     rng = np.random.default_rng(7)
     steps = rng.normal(size=(40, 3))
     whole = np.cumsum(0.15 * steps / np.linalg.norm(steps, axis=1)[:, None], axis=0)
@@ -235,8 +235,8 @@ def test_joining_in_torch_equals_joining_in_numpy(box, scripted):
 
 
 @pytest.mark.parametrize("bonds", [np.zeros((0, 2), dtype=np.int64), np.array([[1, 0]])])
-def test_tiny_regions(model, bonds):
-    """One atom, two atoms: trees without a branch."""
+def test_regions_of_one_and_two_atoms(model, bonds):
+    """One atom without bonds, and two bonded atoms."""
     numbers = [6] if len(bonds) == 0 else [1, 1]
     positions = np.array([[0.1, 0.2, 0.3], [2.17, 0.2, 0.3]])[: len(numbers)]
     whole = WholeRegionModule(len(numbers), bonds, exact_to_half_box=True)
@@ -249,7 +249,7 @@ def test_tiny_regions(model, bonds):
     np.testing.assert_allclose(found.item(), expected[0], rtol=0, atol=1e-6)
 
 
-def test_tensors_equal_numbers_on_every_backend(case):
+def test_tensor_evaluation_matches_numpy_on_every_backend(case):
     from conftest import usable_backends
 
     for backend, precision in usable_backends():
@@ -278,8 +278,8 @@ class _OnADevice:
         return self._positions
 
 
-def test_tensors_return_to_the_device_of_the_positions(case):
-    """Also with a backend that computes on the host."""
+def test_tensors_are_returned_on_the_device_of_the_positions(case):
+    """This includes backends that compute on the host."""
     evaluator = load_model("ANI-1x", 0, backend="cpu").bind(case.numbers)
     energy, forces = evaluator.evaluate_tensors(_OnADevice(case.whole_region))
     assert (energy.device.type, forces.device.type) == ("meta", "meta")

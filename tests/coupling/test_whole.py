@@ -1,4 +1,4 @@
-"""Regions and molecules that the periodic boundary has split are joined."""
+"""Regions and molecules split by the periodic boundary are made whole."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BOXES = {
 
 
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-def test_atoms_wrapped_one_by_one_are_joined_again(box):
+def test_individually_wrapped_atoms_are_made_whole(box):
     rng = np.random.default_rng(7)
     # Two chains, one with a ring, each longer than half the box.
     steps = rng.normal(size=(30, 3))
     whole = np.cumsum(0.15 * steps / np.linalg.norm(steps, axis=1)[:, None], axis=0)
     pairs = np.array([(i, i + 1) for i in range(29) if i != 14])
-    pairs[::3] = pairs[::3, ::-1]  # bonds may be named from either end
+    pairs[::3] = pairs[::3, ::-1]  # bonds in either direction
     wrapped = whole - np.floor(whole @ np.linalg.inv(box)) @ box
     assert np.abs(wrapped - whole).max() > 0.5
     joined = make_whole(wrapped, box, pairs, gather=False)
@@ -30,7 +30,7 @@ def test_atoms_wrapped_one_by_one_are_joined_again(box):
     np.testing.assert_array_equal(joined[[0, 15]], wrapped[[0, 15]])
 
 
-def test_whole_molecules_and_vacuum_are_left_alone():
+def test_whole_molecules_and_vacuum_are_not_changed():
     positions = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [1.9, 0.0, 0.0]])
     pairs = np.array([(0, 1), (1, 2)])
     np.testing.assert_array_equal(make_whole(positions, None, pairs, gather=False), positions)

@@ -1,4 +1,4 @@
-"""A smooth potential of a few microseconds that stands for a network in tests of the coupling."""
+"""A fast smooth potential that replaces the network in tests of the coupling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnpmm.models import FunctionModel
 def morse_pairs(positions, numbers, charge):
     """Sum over pairs of D (1 - exp(-(r - r0) / w))^2, r0 from the atomic numbers; plus 3 * charge.
 
-    Scaled so that bonded distances cost little and everything further out is nearly flat.
+    Bonded distances have low energies, and larger ones are nearly force-free.
     """
     i, j = np.triu_indices(len(positions), 1)
     bond = positions[j] - positions[i]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import openmm
 import pytest
-from cases import Case, energy_and_forces, solvated_ligand
+from cases import Case, compute_in, energy_and_forces, solvated_ligand
 from contracts import assert_forces_match_energy
 from toy import TOY
 
@@ -27,7 +27,7 @@ CUTOFF = 0.7
 
 @dataclass
 class Stretched:
-    """Charge flows from the first atom to the second as their bond gets longer, 3 e/nm."""
+    """Charges of which 3 e/nm move from the first to the second atom as their bond gets longer."""
 
     start: np.ndarray
 
@@ -58,13 +58,13 @@ def embedded(case: Case, **arguments) -> openmm.System:
     return create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=coupling)
 
 
-def test_full_coupling_is_the_system_itself(case):
+def test_fully_coupled_state_equals_the_original_system(case):
     found, expected = case.state(decouple(embedded(case), case.region)), case.state(embedded(case))
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-3)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-2)
 
 
-def test_the_decoupled_region_feels_no_field(case):
+def test_decoupled_region_does_not_interact_with_the_charges(case):
     """Without charges, the energy of the network's force group does not depend on the position."""
     hybrid = decouple(embedded(case), case.region)
     context = case.context(hybrid)
@@ -76,7 +76,7 @@ def test_the_decoupled_region_feels_no_field(case):
     np.testing.assert_array_equal(np.delete(forces, case.region, axis=0), 0)
 
 
-def test_what_embedding_adds_is_linear_in_the_charges_factor(case):
+def test_embedding_energy_is_linear_in_lambda_electrostatics(case):
     full = embedding_energy(case.context(embedded(case)))
     assert abs(full) > 1
     context = case.context(decouple(embedded(case), case.region))
@@ -85,7 +85,7 @@ def test_what_embedding_adds_is_linear_in_the_charges_factor(case):
         np.testing.assert_allclose(embedding_energy(context), value * full, rtol=0, atol=1e-6)
 
 
-def test_gradient_of_the_charges_factor(case):
+def test_electrostatics_gradient_matches_finite_differences(case):
     context = case.context(decouple(embedded(case), case.region))
     context.setParameter(LAMBDA_ELECTROSTATICS, 0.4)
     found = lambda_gradient(context)[LAMBDA_ELECTROSTATICS]
@@ -97,21 +97,17 @@ def test_gradient_of_the_charges_factor(case):
     assert context.getParameter(LAMBDA_STERICS) == 1
 
 
-def test_forces_between_the_states(case):
+def test_forces_at_an_intermediate_state_are_the_negative_gradient(case):
     hybrid = decouple(embedded(case), case.region)
     context = case.context(hybrid)
     context.setParameter(LAMBDA_ELECTROSTATICS, 0.5)
     group = groups_by_role(hybrid)[Role.NETWORK]
-
-    def compute(positions):
-        context.setPositions(positions)
-        return energy_and_forces(context, group)
-
+    compute = compute_in(context, group)
     atoms = np.array([0, 1, case.region[-1] + 1])
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=1e-3)
 
 
-def test_the_network_can_be_a_third_axis(case):
+def test_interpolated_system_has_the_force_field_ladder_at_lambda_nnp_zero(case):
     """At lambda_nnp = 0 the energy is that of the force field for all charge factors."""
     hybrid = decouple(embedded(case, constraints="keep", inside=Interpolated()), case.region)
     plain = decouple(case.system, case.region)
@@ -126,7 +122,7 @@ def test_the_network_can_be_a_third_axis(case):
         np.testing.assert_allclose(energies[0], energies[1], rtol=0, atol=0.01)
 
 
-def test_charges_around_an_embedded_region_cannot_be_scaled(case):
+def test_decoupling_part_of_the_environment_is_refused(case):
     water = np.arange(case.region[-1] + 1, case.region[-1] + 4)
     with pytest.raises(RegionError, match="allowed with electrostatic embedding"):
         decouple(embedded(case), water)
