@@ -1,4 +1,4 @@
-"""A small data set, and its campaigns without simulations."""
+"""A small data set, and campaigns without simulations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tiny_settings(**changes):
 
 
 def replace_simulations(monkeypatch, value):
-    """Every feature of a job is ``value(job, seed)``, which may raise errors of a simulation."""
+    """Replace simulations by ``value(job, seed)`` for every feature, which may raise errors."""
 
     def simulate(job, protocol, engine, work, seed):
         values = np.full((protocol.n_frames, 4), value(job, seed), dtype=np.float32)

@@ -14,9 +14,9 @@ from nnpmm.permeation.runs.protocol import preset
 
 
 def response_samples(solutes, frames=20, seed=1, noise=1.0):
-    """Samples whose dG is linear in both interaction energies, per bead; other features are noise.
+    """Samples whose dG per bead is linear in both interaction energies; other features are noise.
 
-    Surface and interaction per bead fall with the number of beads, as those of chains do.
+    Surface and interaction per bead decrease with the number of beads, as for real chains.
     """
     rng = np.random.default_rng(seed)
     solutes = tuple(solutes)
@@ -28,7 +28,7 @@ def response_samples(solutes, frames=20, seed=1, noise=1.0):
     means[:, FEATURE_NAMES.index("lj-mol-wat")] = water
     means[:, FEATURE_NAMES.index("lj-mol-lip")] = lipid
     means[:, FEATURE_NAMES.index("sasa")] = 2.5 * shielding
-    size = np.array([2.0, 3.0, 80.0, 0.08, 3.0, 0.015, 0.2, 0.2])  # of the frames' noise
+    size = np.array([2.0, 3.0, 80.0, 0.08, 3.0, 0.015, 0.2, 0.2])  # of the noise of the frames
     features = means[:, None] + noise * size * rng.normal(size=(len(solutes), frames, 8))
     labels = beads * (0.17 * lipid - 0.2 * water - 0.4)
     return TrainingData(

@@ -1,4 +1,4 @@
-"""The GROMACS engine: its energies match our own sums, and its runs can be continued."""
+"""The GROMACS engine: energies against double sums, runs and their continuation."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ from nnpmm.permeation.martini.pair_energy import reaction_field, unit_lennard_jo
 
 
 def _reference_energy(system, configuration):
-    """All terms by plain double loops in numpy."""
+    """All terms, by sums over all pairs in numpy."""
     x, box = configuration.positions, configuration.box
     vectors = minimum_image(x[:, None] - x[None], box)
     r = np.linalg.norm(vectors, axis=2)
@@ -53,7 +53,7 @@ def _reference_energy(system, configuration):
 
 @needs_gmx
 @pytest.mark.parametrize("name", ["DPPC", "DOPC", "DAPC", "DIPC"])
-def test_energies_are_those_of_plain_loops(name, tmp_path):
+def test_energies_match_the_numpy_reference(name, tmp_path):
     system, start = membrane(name)
     engine = GromacsEngine(threads=1)
     relaxed = engine.minimize(system, start, tmp_path)
@@ -64,7 +64,7 @@ def test_energies_are_those_of_plain_loops(name, tmp_path):
 
 
 @needs_gmx
-def test_a_run_gives_aligned_frames_and_observables(tmp_path):
+def test_run_gives_consistent_frames_and_observables(tmp_path):
     system, start = membrane()
     engine = GromacsEngine(threads=1)
     relaxed = engine.minimize(system, start, tmp_path)
@@ -83,14 +83,14 @@ def test_a_run_gives_aligned_frames_and_observables(tmp_path):
     restraint = result.observables["potential"][-1] - potential
     assert -0.05 < restraint < 10.0  # k/2 dz^2 of the solute, and rounding
     assert result.configuration.velocities.shape == (system.n_beads, 3)
-    # Run once more, it finds everything there and adds nothing.
+    # A second call finds the complete run and adds nothing.
     again = engine.run(system, relaxed, STAGE, tmp_path)
     np.testing.assert_allclose(again.configuration.positions, result.configuration.positions)
     assert len(list(engines.read_frames(again.trajectory))) == len(frames)
 
 
 @needs_gmx
-def test_failures_are_one_line(tmp_path):
+def test_failures_give_one_line(tmp_path):
     system, start = build_water_box(parse_solute("C1"))
     torn = Configuration(np.full_like(start.positions, np.nan), start.box)
     with pytest.raises(SimulationError, match="gmx grompp failed") as caught:
@@ -99,7 +99,7 @@ def test_failures_are_one_line(tmp_path):
 
 
 @needs_gmx
-def test_a_charged_pair_alone(tmp_path):
+def test_reaction_field_of_a_charged_pair(tmp_path):
     """The reaction field at one distance, with the phosphate's exclusion and both self terms."""
     two = dataclasses.replace(lipid("DPPC"), beads=lipid("DPPC").beads[:2], bonds=(), angles=())
     positions = np.array([[1.0, 1.0, 1.0], [1.7, 1.0, 1.0]])
@@ -109,7 +109,7 @@ def test_a_charged_pair_alone(tmp_path):
     assert found.coulomb == pytest.approx(-F / 15 * (1 / 0.7 + k * 0.7**2 - c + c), rel=1e-5)
 
 
-def test_without_gmx(monkeypatch, tmp_path):
+def test_missing_gmx_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OptionalDependencyError, match="found no gmx on the PATH; install GROMACS"):
         engine_choice.create_engine("gromacs")
@@ -119,9 +119,9 @@ def test_without_gmx(monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("antifreeze", "density"), [(False, 1000.0), (True, 898.0)])
 def test_density_of_water(antifreeze, density, tmp_path):
-    """W alone is as dense as water (Marrink et al. 2007); a tenth of WF, which is wider, is not.
+    """W has the density of water (Marrink et al. 2007); a tenth of the larger WF lowers it.
 
-    The second figure is that of GROMACS with the published topology files.
+    The second density is that of GROMACS with the published topology files.
     """
     system, start = build_water_box(None)
     if not antifreeze:

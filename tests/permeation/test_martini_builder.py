@@ -1,4 +1,4 @@
-"""Start structures: counts, places and no overlaps that a minimiser could not remove."""
+"""Initial structures: composition, positions, and no severe overlaps."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_bilayer_of_each_lipid(name):
     assert (heads > 1.2).sum() == (heads < -1.2).sum() == 16
 
 
-def test_mixture_and_seeds():
+def test_mixture_and_reproducible_seeds():
     system, start = build_bilayer({"DOPC": 10, "DPPC": 6}, seed=1)
     assert [(kind.name, n) for kind, n in system.molecules[:2]] == [("DOPC", 20), ("DPPC", 12)]
     again = build_bilayer({"DOPC": 10, "DPPC": 6}, seed=1)[1]
@@ -79,13 +79,13 @@ def test_center_of_a_slab_across_the_boundary():
 
 @pytest.mark.parametrize("shift", [0.0, 0.3, 0.5, 0.8])
 def test_height_of_a_solute_does_not_depend_on_the_cell(shift):
-    """A bilayer lies across the periodic boundary, with the solute on the other side of it."""
+    """The bilayer may cross the periodic boundary, with the solute on the other side."""
     system, start = insert_solute(*build_bilayer({"DOPC": 16}), parse_solute("C1"), z=1.2)
     moved = (start.positions + shift * start.box) % start.box
     assert solute_height(system, moved, start.box) == pytest.approx(1.2, abs=1e-6)
 
 
-def test_bad_requests():
+def test_invalid_requests_are_refused():
     with pytest.raises(ConfigError, match=r"found a box of 1.73 x 1.73 .* more lipids"):
         build_bilayer({"DPPC": 4})
     with pytest.raises(ConfigError, match="edges must be at least"):

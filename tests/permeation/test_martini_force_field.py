@@ -1,4 +1,4 @@
-"""The tables against the published parameter files, pair by pair and lipid by lipid."""
+"""The tables of parameters against the published files."""
 
 import re
 
@@ -23,7 +23,7 @@ def _lines(path, section=None, start=0):
 
 @pytest.mark.data
 @pytest.mark.parametrize("version", ["martini_v2.1.itp", "martini_v2.2.itp"])
-def test_every_pair(version):
+def test_pair_parameters_match_the_published_files(version):
     path = shared_data(f"martini2/{version}")
     known = (*tables.BEAD_TYPES, tables.ANTIFREEZE)
     seen = set()
@@ -51,7 +51,7 @@ def _read_molecule(path, name):
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", tables.LIPID_TAILS)
-def test_every_lipid(name):
+def test_lipids_match_the_published_files(name):
     molecule = lipid(name)
     read = _read_molecule(shared_data("martini2/martini_v2.0_lipids_all_201506.itp"), name)
     assert [(b.type, b.name, b.charge) for b in molecule.beads] == [
@@ -72,13 +72,13 @@ def test_water_and_antifreeze():
     assert interaction("BP4", "BP4") == interaction("P4", "P4") == (5.0, 0.47)
 
 
-def test_the_matrix_is_symmetric():
+def test_interaction_matrix_is_symmetric():
     for row in tables.BEAD_TYPES:
         for column in tables.BEAD_TYPES:
             assert interaction(row, column) == interaction(column, row)
 
 
-def test_unknown_names():
+def test_unknown_names_are_refused():
     with pytest.raises(ForceFieldError, match=r"'POPE', known lipids: DPPC, DOPC"):
         lipid("POPE")
     with pytest.raises(ForceFieldError, match=r"'X1', known types: P5"):

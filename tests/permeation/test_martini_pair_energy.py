@@ -1,4 +1,4 @@
-"""The switched potentials, and their splitting into well depths and phi."""
+"""Switched potentials, and their factorisation into well depths and phi."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_force_is_plain_inside_and_switched_smoothly(sigma):
     np.testing.assert_array_equal(unit_lennard_jones(np.array([1.2, 1.5]), sigma), 0.0)
 
 
-def test_the_force_is_that_of_the_manual():
+def test_force_matches_the_formula_of_the_gromacs_manual():
     """F = p/r^(p+1) + A (r - r1)^2 + B (r - r1)^3 for each power, evaluated by hand at 1.0 nm."""
     r1, rc, r = 0.9, 1.2, 1.0
     forces = {}
@@ -44,7 +44,7 @@ def test_the_force_is_that_of_the_manual():
     assert _numeric_force(np.array(r), 0.47) == pytest.approx(expected, rel=1e-6)
 
 
-def test_reaction_field_ends_at_zero():
+def test_reaction_field_vanishes_at_the_cutoff():
     r = np.array([1.2 - 1e-9, 0.6])
     energy = reaction_field(r, np.array([1.0, -1.0]))
     assert energy[0] == pytest.approx(0.0, abs=1e-6)
@@ -53,7 +53,7 @@ def test_reaction_field_ends_at_zero():
 
 
 @pytest.mark.parametrize("solute", ["C1-C3-P4", "P4-P5-Nda", "C2-N0-C5"])
-def test_phi_and_depths_give_the_energy(solute):
+def test_phi_times_epsilon_is_the_energy(solute):
     system, start = membrane("DOPC", solute)
     phi = solute_phi(system, start.positions, start.box)
     beads = system.select("solute")
@@ -69,7 +69,7 @@ def test_phi_and_depths_give_the_energy(solute):
     assert energies.sum() == pytest.approx(expected, rel=1e-10)
 
 
-def test_a_polar_bead_meets_antifreeze_with_its_own_diameter():
+def test_antifreeze_water_has_its_own_sigma():
     kinds = ((water(), 1), (water(antifreeze=True), 1), (parse_solute("P4"), 1))
     system = MartiniSystem(kinds)
     positions = np.array([[1.0, 1, 1], [3.0, 1, 1], [2.0, 1, 1]])

@@ -17,7 +17,7 @@ from nnpmm.permeation.martini import canonical_chain, dimers, parse_solute
         ("C1.C1.C1+2-1,3-2", ["C1"] * 3, [(0, 1), (1, 2)]),
     ],
 )
-def test_graphs(text, types, bonds):
+def test_notation_is_parsed(text, types, bonds):
     solute = parse_solute(text)
     assert [bead.type for bead in solute.beads] == types
     assert [(bond.i, bond.j) for bond in solute.bonds] == bonds
@@ -44,7 +44,7 @@ def test_graphs(text, types, bonds):
         ("C1-C1-C1+1-3+1-2", "more than one"),
     ],
 )
-def test_bad_solutes(text, message):
+def test_invalid_solutes_are_refused(text, message):
     with pytest.raises(ForceFieldError, match=message) as caught:
         parse_solute(text)
     assert "\n" not in str(caught.value)
@@ -57,5 +57,5 @@ def test_dimers():
     assert {canonical_chain(name.split("-")[::-1]) for name in names} == set(names)
 
 
-def test_chains_read_from_either_end():
+def test_canonical_chain_is_independent_of_direction():
     assert canonical_chain(["N0", "C3", "C1"]) == canonical_chain(["C1", "C3", "N0"]) == "C1-C3-N0"

@@ -1,4 +1,4 @@
-"""The OpenMM engine: the same energies as GROMACS, forces, restraint, restarts."""
+"""The OpenMM engine: energies against GROMACS, restraint, restarts."""
 
 import numpy as np
 import openmm
@@ -34,7 +34,7 @@ def _assert_same(a, b, rel=1e-4):
 @needs_gmx
 @pytest.mark.parametrize("solute", ["C1-P4", "C2-N0-C5", "P4-P5-Nda", "C1-C1-C1+1-3"])
 @pytest.mark.parametrize("name", tables.LIPID_TAILS)
-def test_energies_are_those_of_gromacs(name, solute, tmp_path):
+def test_energies_match_gromacs(name, solute, tmp_path):
     system, start = membrane(name, solute)
     gromacs = GromacsEngine(threads=1)
     relaxed = gromacs.minimize(system, start, tmp_path)
@@ -43,7 +43,7 @@ def test_energies_are_those_of_gromacs(name, solute, tmp_path):
 
 @pytest.mark.data
 @needs_gmx
-def test_the_published_bilayer(tmp_path):
+def test_energies_of_the_published_bilayer_match_gromacs(tmp_path):
     """128 DPPC and 768 W, the example system of a published force-field package."""
     lines = shared_data("martini2/dppc-128/minimized.gro").read_text().splitlines()
     positions = np.array([line[20:44].split() for line in lines[2:-1]], dtype=float)
@@ -55,14 +55,14 @@ def test_the_published_bilayer(tmp_path):
 
 
 @needs_gmx
-def test_water_box(tmp_path):
+def test_energies_of_a_water_box_match_gromacs(tmp_path):
     system, start = build_water_box(parse_solute("P5-C1-N0"))
     gromacs = GromacsEngine(threads=1)
     relaxed = gromacs.minimize(system, start, tmp_path)
     _assert_same(REFERENCE.energy(system, relaxed), gromacs.energy(system, relaxed))
 
 
-def test_one_force_holds_what_two_hold():
+def test_split_and_combined_nonbonded_forces_agree():
     system, start = membrane("POPC")
     energies = []
     for split in (False, True):
@@ -75,7 +75,7 @@ def test_one_force_holds_what_two_hold():
     assert energies[0] == pytest.approx(energies[1], rel=1e-10)
 
 
-def test_restraint_by_hand():
+def test_restraint_energy():
     system, start = membrane()
     restraint = engines.Restraint(z=0.3, force_constant=500.0)
     made = create_openmm_system(system, start.box, restraint=restraint)
@@ -91,7 +91,7 @@ def test_restraint_by_hand():
     assert found == pytest.approx(250.0 * (height - 0.3) ** 2, rel=1e-6)
 
 
-def test_gathered_lipids_lie_on_one_side():
+def test_gathered_bilayer_is_whole():
     system, start = membrane()
     shifted = Configuration(
         (start.positions + np.array([0, 0, start.box[2] / 2])) % start.box, start.box
@@ -101,7 +101,7 @@ def test_gathered_lipids_lie_on_one_side():
     assert np.ptp(heights) < 7.0
 
 
-def test_a_run_and_its_restart(tmp_path, monkeypatch):
+def test_interrupted_run_resumes(tmp_path, monkeypatch):
     system, start = build_water_box(parse_solute("C1-P4"))
     stage = STAGE.model_copy(update={"length": 2.0, "frame_interval": 0.4, "restraint": None})
     stage = stage.model_copy(update={"isotropic": True})
@@ -120,7 +120,7 @@ def test_a_run_and_its_restart(tmp_path, monkeypatch):
         engine.run(system, relaxed, stage, tmp_path, stop)
     done = []
     result = engine.run(system, relaxed, stage, tmp_path, done.append)
-    assert min(done) > 0.8  # it did not begin anew
+    assert min(done) > 0.8  # it did not start from the beginning
     frames = list(engines.read_frames(result.trajectory))
     np.testing.assert_allclose([f.time for f in frames], np.arange(6) * 0.4, atol=1e-5)
     observed = result.observables
@@ -132,7 +132,7 @@ def test_a_run_and_its_restart(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.part.*"))
 
 
-def test_stages_that_ended_are_not_run_again(tmp_path):
+def test_finished_stages_are_not_repeated(tmp_path):
     system, start = build_water_box(parse_solute("C1"))
     stage = STAGE.model_copy(update={"length": 0.4, "frame_interval": 0.2, "restraint": None})
     engine = OpenMMEngine(threads=1)
@@ -144,7 +144,7 @@ def test_stages_that_ended_are_not_run_again(tmp_path):
     np.testing.assert_array_equal(first.observables["time"], again.observables["time"])
 
 
-def test_a_blown_up_run_is_an_error(tmp_path):
+def test_unstable_run_is_an_error(tmp_path):
     system, start = build_water_box(parse_solute("C1"))
     stage = STAGE.model_copy(update={"length": 4.0, "restraint": None, "timestep": 0.4})
     with pytest.raises(SimulationError, match="blew up"):

@@ -1,4 +1,4 @@
-"""The commands: what they print, and one line for every mistake."""
+"""The commands: output, and one line for every error."""
 
 import sys
 
@@ -44,26 +44,26 @@ def main():
         (["--seed", "0"], ["'--seed'", "1"]),
     ],
 )
-def test_bad_requests_leave_nothing(call, tmp_path, arguments, words):
+def test_bad_arguments_give_one_line_and_no_files(call, tmp_path, arguments, words):
     folder = tmp_path / "set"
     call(main, "dataset", "build", "-o", folder, *arguments).assert_one_line_error(*words)
     assert not folder.exists()
 
 
-def test_a_bilayer_too_small_for_the_cutoff(call, tmp_path):
+def test_bilayer_too_small_for_the_cutoff_is_refused(call, tmp_path):
     arguments = ["--cluster", "serial", "--set", "lipids_per_leaflet=9", "--solutes", "C1"]
     found = call(main, "dataset", "build", "-o", tmp_path / "set", *arguments)
     found.assert_one_line_error("at least 2.75 nm for the cutoff", "more lipids")
 
 
-def test_without_gmx(call, tmp_path, monkeypatch):
+def test_missing_gmx_is_reported(call, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     arguments = ["--engine", "gromacs", "--cluster", "serial", "-o", tmp_path / "set"]
     found = call(main, "dataset", "build", *arguments)
     found.assert_one_line_error("found no gmx on the PATH", "apt install gromacs")
 
 
-def test_what_is_no_data_set(call, tmp_path):
+def test_invalid_data_sets_are_refused(call, tmp_path):
     path = tmp_path / "dataset.json"
     for text, words in (
         ("{}", ("no valid settings of a data set: protocol: Field required",)),
@@ -79,7 +79,7 @@ def test_what_is_no_data_set(call, tmp_path):
     call(main, *export).assert_one_line_error("ends in '.csv', expected .safetensors")
 
 
-def test_no_data_set(call, tmp_path):
+def test_missing_data_set_is_reported(call, tmp_path):
     for command in (["dataset", "status"], ["dataset", "export", tmp_path / "x.safetensors"]):
         found = call(main, *command, "-o", tmp_path / "none")
         found.assert_one_line_error("found no dataset.json", "dataset build")
@@ -101,13 +101,13 @@ def test_no_data_set(call, tmp_path):
         (["linear", "--lipid", "POPC"], ["found no finished simulations"]),
     ],
 )
-def test_bad_requests_for_labels(call, data_set, arguments, words):
+def test_bad_arguments_for_labels_give_one_line(call, data_set, arguments, words):
     call(main, "label", *arguments, "-o", data_set).assert_one_line_error(*words)
     assert [path.name for path in data_set.iterdir()] == ["dataset.json"]
 
 
 @pytest.mark.parametrize("command", ["decouple", "umbrella"])
-def test_labels_without_gmx(call, data_set, monkeypatch, command):
+def test_labels_report_missing_gmx(call, data_set, monkeypatch, command):
     monkeypatch.setenv("PATH", str(data_set))
     engine = ["--engine", "gromacs"] if command == "umbrella" else []
     found = call(main, "label", command, *engine, "-o", data_set)

@@ -1,4 +1,4 @@
-"""Campaigns: resuming, locks and failures. Most tests run a toy instead of an engine."""
+"""Campaigns: resuming, locks and failures. Most tests replace the simulations."""
 
 import json
 
@@ -30,7 +30,7 @@ SERIAL = ClusterSettings(kind="serial")
 
 @pytest.fixture
 def toy_runs(monkeypatch):
-    """Replace simulations by toys, which fail for the (job, attempt) in the first of two lists."""
+    """Replace simulations. Returns a list of (job, attempt) that fail, and one of calls."""
     failing, seen = [], []
 
     def value(job, seed):
@@ -44,7 +44,7 @@ def toy_runs(monkeypatch):
     return failing, seen
 
 
-def test_a_campaign_goes_on_where_it_was(toy_runs, tmp_path):
+def test_interrupted_campaign_resumes(toy_runs, tmp_path):
     _, seen = toy_runs
     settings = open_dataset(tmp_path, tiny_settings())
 
@@ -71,8 +71,8 @@ def test_a_campaign_goes_on_where_it_was(toy_runs, tmp_path):
     assert record["features"][0]["name"] == "bondener"
 
 
-def test_half_a_data_set_is_a_fair_sample(toy_runs, tmp_path):
-    """Solutes are in random order; the runs in water and membrane of one follow each other."""
+def test_solutes_are_simulated_in_random_order(toy_runs, tmp_path):
+    """So a part of a data set is a fair sample. The two runs of a solute follow each other."""
     _, seen = toy_runs
     names = list_solutes("dimers")
     settings = open_dataset(tmp_path, tiny_settings(solutes=names))
@@ -114,7 +114,7 @@ def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
         dataset_status(tmp_path)
 
 
-def test_lipids_and_solutes_may_be_added_but_nothing_changed(tmp_path):
+def test_data_set_can_grow_but_not_change(tmp_path):
     open_dataset(tmp_path, tiny_settings())
     grown = open_dataset(tmp_path, tiny_settings(lipids=["DPPC"], solutes=["N0"]))
     assert grown.lipids == ("DOPC", "DPPC") and grown.solutes == ("C1", "P4", "N0")
@@ -126,7 +126,7 @@ def test_lipids_and_solutes_may_be_added_but_nothing_changed(tmp_path):
         require_buildable(tiny_settings(lipids=["XXXX"]))
 
 
-def test_two_campaigns_do_not_share_a_folder(toy_runs, tmp_path):
+def test_second_campaign_in_the_folder_is_refused(toy_runs, tmp_path):
     """The second one changes nothing, not even the settings of the data set."""
     settings = open_dataset(tmp_path, tiny_settings())
     refused = []
@@ -140,13 +140,13 @@ def test_two_campaigns_do_not_share_a_folder(toy_runs, tmp_path):
     assert refused == [("DOPC",)] * 4
 
 
-def test_what_cannot_be_built_leaves_no_folder(toy_runs, tmp_path):
+def test_refused_data_set_leaves_no_folder(toy_runs, tmp_path):
     with pytest.raises(ForceFieldError, match="known lipids"):
         campaign.build_dataset(tiny_settings(lipids=["XXXX"]), tmp_path / "new", cluster=SERIAL)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_campaign_leaves_the_files_of_labels_alone(toy_runs, tmp_path):
+def test_campaign_does_not_delete_files_of_labels(toy_runs, tmp_path):
     other = tmp_path / "scratch-labels" / "direct" / "state-05.safetensors"
     other.parent.mkdir(parents=True)
     other.write_text("hours of work")
@@ -154,7 +154,7 @@ def test_a_campaign_leaves_the_files_of_labels_alone(toy_runs, tmp_path):
     assert other.exists()
 
 
-def test_whatever_a_job_dies_of_the_others_go_on(toy_runs, tmp_path, monkeypatch):
+def test_failing_jobs_do_not_stop_the_others(toy_runs, tmp_path, monkeypatch):
     simulate = jobs._simulate
 
     def sometimes(job, *rest):
@@ -169,7 +169,7 @@ def test_whatever_a_job_dies_of_the_others_go_on(toy_runs, tmp_path, monkeypatch
     assert "Traceback" in record["traceback"] and "array dimensions" in record["attempts"][1]
 
 
-def test_leaks_and_blow_ups_are_seen():
+def test_leaks_and_instabilities_are_detected():
     def table(height=0.0, area=0.65):
         values = np.full((3, 4), area, dtype=np.float32)
         heights = np.array([0.0, height, 0.01], dtype=np.float32)
@@ -213,8 +213,8 @@ def test_lists_of_solutes(tmp_path):
 
 
 @needs_gmx
-def test_a_real_campaign_through_dask(tmp_path, monkeypatch):
-    """Two jobs in separate processes give features; the run ends between two frames."""
+def test_campaign_with_dask_workers(tmp_path, monkeypatch):
+    """Two jobs in separate processes give features. The production ends between two frames."""
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
     folder = tmp_path / "set"
     odd = TINY.model_copy(update={"production": 75.0})
@@ -227,7 +227,7 @@ def test_a_real_campaign_through_dask(tmp_path, monkeypatch):
         relaxation=lambda *a: relaxed.append((len(ended), *a)),
     )
     assert result.done == 2 and len(ended) == 2, result
-    # Word of the bilayer comes from the worker while it is relaxed, and not at the end only.
+    # The worker reports its progress during the relaxation of the bilayer.
     assert {lipid for _, lipid, *_ in relaxed} == {"DOPC"}
     stages = [stage for _, _, stage, *_ in relaxed]
     assert list(dict.fromkeys(stages)) == ["settle", "relax"]

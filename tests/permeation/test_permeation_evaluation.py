@@ -51,24 +51,24 @@ def chains():
     return response_samples(list_solutes("trimers:40"), frames=100, seed=2)
 
 
-def test_dimers_teach_trimers(response, chains):
-    """Interactions per bead leave the range of the dimers, and dG grows with the size."""
+def test_extensive_network_extrapolates_from_dimers_to_trimers(response, chains):
+    """Trimers have weaker interactions per bead than all dimers, and dG grows with the size."""
     expected = compare(evaluate(response.model, chains).predicted, chains.labels)
     assert response.model.card.metrics["test"].mae < 0.3
     assert expected.mae < 0.4 and expected.r2 > 0.98 and expected.spearman > 0.98
 
 
-def test_free_energies_of_the_molecule_do_not(chains):
+def test_intensive_network_does_not_extrapolate_to_trimers(chains):
     network, protocol = recipe("response")
     whole = network.model_copy(update={"extensive": False})
     quick = protocol.model_copy(update={"members": 1, "epochs": 60, "learning_rate": 3e-2})
     model = train(response_samples(dimers(105)), whole, quick).model
-    assert model.card.metrics["test"].mae < 0.3  # dimers are no harder
+    assert model.card.metrics["test"].mae < 0.3  # dimers are described as well
     found = compare(model.predict(chains.features), chains.labels)
     assert found.mae > 0.6 and found.spearman > 0.95  # the order is right, the size is not
 
 
-def test_predictions_need_the_beads(response, chains):
+def test_predictions_require_the_numbers_of_beads(response, chains):
     with pytest.raises(ConfigError, match="no numbers of beads"):
         response.model.predict(chains.features)
     with pytest.raises(ConfigError, match="for 40 samples: give one"):
@@ -77,7 +77,7 @@ def test_predictions_need_the_beads(response, chains):
         response.model.predict(chains.features, beads=np.zeros(40))
 
 
-def test_errors_are_those_that_occur(response):
+def test_predicted_errors_match_the_deviations(response):
     fresh = response_samples(dimers(105), seed=7)
     predicted, errors = response.model.predict_with_error(fresh.features, beads=fresh.beads)
     assert predicted.shape == errors.shape == (105,) and np.all(errors > 0)
@@ -88,23 +88,25 @@ def test_errors_are_those_that_occur(response):
     assert 0.6 < found.rms < 1.7 and found.within_two > 0.75
 
 
-def test_errors_fall_with_the_length_of_the_run(response):
+def test_errors_decrease_with_the_number_of_frames(response):
     long = response_samples(dimers(60), frames=200, seed=3)
     means = [
         response.model.predict_with_error(part.features, beads=part.beads)[1].mean()
         for part in (first_frames(long, 20), long)
     ]
-    assert 2.2 < means[0] / means[1] < 4.5  # sqrt(10) were all of it noise of the frames
+    assert (
+        2.2 < means[0] / means[1] < 4.5
+    )  # sqrt(10) if all errors came from the noise of the frames
 
 
-def test_a_single_frame_has_no_error(response):
+def test_error_of_a_single_frame_is_refused(response):
     short = first_frames(response_samples(dimers(4)), 1)
     assert response.model.predict(short.features, beads=short.beads).shape == (4,)
     with pytest.raises(ConfigError, match="at least two frames"):
         response.model.predict_with_error(short.features, beads=short.beads)
 
 
-def test_parts_of_the_samples(response, evaluation, chains):
+def test_samples_are_assigned_to_their_parts(response, evaluation, chains):
     data = evaluation.data
     groups = split_groups(data.lipids, data.solutes)
     split = make_split("random", groups, 105, seed=1, shares=PUBLISHED_SHARES)
@@ -115,7 +117,7 @@ def test_parts_of_the_samples(response, evaluation, chains):
     assert set(response.model.card.data.parts(elsewhere.names)) == {"new"}
 
 
-def test_reports_are_those_of_the_card(response, evaluation):
+def test_reports_match_the_model_card(response, evaluation):
     reports = reports_by_group(evaluation)["part"]
     for part, metrics in response.model.card.metrics.items():
         assert reports[part].metrics == metrics
@@ -125,7 +127,7 @@ def test_reports_are_those_of_the_card(response, evaluation):
     assert by_part["test"].report() == reports["test"]
 
 
-def test_reports_where_nothing_is_unseen(evaluation):
+def test_reports_without_unseen_samples(evaluation):
     reports = reports_by_group(evaluation.by_part()["train"])
     assert list(reports["part"]) == ["train"] and reports["lipid"] == reports["polarity"] == {}
 
@@ -137,14 +139,14 @@ def test_polarity(solute, families):
     assert polarity(solute) == families
 
 
-def test_predictions_as_a_table(evaluation):
+def test_predictions_table(evaluation):
     rows = list(csv.DictReader(io.StringIO(predictions_table(evaluation))))
     assert len(rows) == 105 and rows[3]["solute"] == evaluation.data.solutes[3]
     assert float(rows[3]["predicted"]) == pytest.approx(evaluation.predicted[3], abs=1e-4)
     assert rows[3]["part"] == evaluation.parts[3] and rows[3]["label_error"] == "0.0500"
 
 
-def test_more_frames_are_better(response):
+def test_errors_decrease_in_the_study_of_frames(response):
     data = response_samples(dimers(105), seed=8, noise=3.0)
     np.testing.assert_array_equal(first_frames(data, 5).features, data.features[:, :5])
     found = frames_study(response.model, data, [1, 5, 20])
@@ -186,7 +188,7 @@ def test_published_protocol():
     assert PUBLISHED_TRAINING.model_dump() == expected
 
 
-def test_no_such_recipe():
+def test_unknown_recipe_is_refused():
     with pytest.raises(ConfigError, match="'gru', known networks: model-l, model-la, dnn, resp"):
         recipe("gru")
 
@@ -207,7 +209,7 @@ def test_figures(response, evaluation, tmp_path):
     np.testing.assert_allclose(drawn.get_xdata(), [0.3, 1.2])
 
 
-def test_the_page_of_the_model_is_that_of_the_model():
+def test_documentation_matches_the_model_card():
     """If this fails after a new training: python benchmarks/permeation_model_card.py."""
     card = load_default_regressor().card
     page = (ROOT / "docs" / "permeation-model.md").read_text()
@@ -216,7 +218,7 @@ def test_the_page_of_the_model_is_that_of_the_model():
         assert f"| {part} | {metrics.samples} | {metrics.mae:.3f} | {metrics.rmse:.3f} |" in page
 
 
-def test_the_model_that_comes_with_nnpmm():
+def test_shipped_model_predicts():
     model = load_default_regressor()
     assert model.card.metrics["test"].r2 > 0.98
     data = response_samples(["C1-P4", "C1-C1-P4"])

@@ -1,4 +1,4 @@
-"""The eight features: by hand on small cases, and against GROMACS' own tools."""
+"""The eight features: on constructed cases, and against the tools of GROMACS."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_names_in_the_published_order():
     ]
 
 
-def test_water_features_by_hand():
+def test_water_features_of_a_constructed_frame():
     """A stretched dimer across the boundary, one bead of water 0.6 nm from its first bead."""
     system = MartiniSystem(((water(), 1), (parse_solute("C1-P4"), 1)))
     positions = np.array([[0.7, 1, 1], [0.1, 1, 1], [2.63, 1, 1]])
@@ -61,7 +61,7 @@ def _membrane_of_two():
     system = MartiniSystem(((lipid("DLPC"), 2), (parse_solute("C1"), 1)))
     rng = np.random.default_rng(1)
     positions = rng.uniform(3.0, 5.0, (21, 3))
-    for _ in range(2000):  # lipids that hold together
+    for _ in range(2000):  # relax the bonds of the lipids
         for i, j, length, _ in system.bonds:
             d = positions[j] - positions[i]
             positions[j] = positions[i] + d * length / np.linalg.norm(d)
@@ -69,11 +69,11 @@ def _membrane_of_two():
     return system, positions
 
 
-def test_membrane_features_by_hand():
+def test_membrane_features_of_a_constructed_membrane():
     system, positions = _membrane_of_two()
     box = np.array([8.0, 6.0, 8.0])
     moved = positions.copy()
-    moved[:10, 0] += 3.0  # one lipid leaves through the side of the box, bead by bead
+    moved[:10, 0] += 3.0  # some beads of one lipid cross the boundary
     later = moved.copy()
     later[:10, 0] += 1.0
     assert 0 < (moved[:10, 0] > 8.0).sum() < 10 or 0 < (later[:10, 0] > 8.0).sum() < 10
@@ -87,7 +87,7 @@ def test_membrane_features_by_hand():
     assert table.phi.shape[:2] == (2, 1) and table.inner.shape == (2, 0)
 
 
-def test_a_torn_solute_is_refused():
+def test_broken_solute_is_refused():
     system, start = build_water_box(parse_solute("C1-P4"))
     positions = start.positions.copy()
     positions[-1] = positions[-2] + 1.4
@@ -107,14 +107,14 @@ def short_run(tmp_path_factory):
 
 
 @needs_gmx
-def test_energy_against_gmx_energy(short_run):
+def test_lennard_jones_energy_matches_gmx_energy(short_run):
     system, engine, folder, _ = short_run
     (folder / "groups.mdp").write_text(
         (folder / "short.mdp").read_text() + "energygrps = Lipid Solute Water\n"
     )
     arguments = ["grompp", "-f", "groups.mdp", "-c", "short.gro", "-p", "short.top"]
     engine._call([*arguments, "-n", "short.ndx", "-o", "groups.tpr", "-maxwarn", "2"], folder)
-    # A run of its own: with -rerun GROMACS 2022.5 hangs, depending on its command line.
+    # A separate run, because -rerun of GROMACS 2022.5 can hang.
     engine._call(["mdrun", "-deffnm", "groups", "-ntmpi", "1", "-ntomp", "1"], folder)
     table = membrane_features(system, read_frames(folder / "groups.trr"))
     name = "LJ-SR:Lipid-Solute"
@@ -124,7 +124,7 @@ def test_energy_against_gmx_energy(short_run):
 
 
 @needs_gmx
-def test_rmsd_against_gmx_rms(short_run):
+def test_rmsd_matches_gmx_rms(short_run):
     _, engine, folder, table = short_run
     whole = ["trjconv", "-f", "short.trr", "-s", "short.tpr", "-n", "short.ndx"]
     engine._call([*whole, "-pbc", "whole", "-o", "whole.trr"], folder, answer="System\n")
@@ -139,7 +139,7 @@ def test_rmsd_against_gmx_rms(short_run):
 
 
 @needs_gmx
-def test_sasa_against_gmx_sasa(short_run):
+def test_sasa_matches_gmx_sasa(short_run):
     _, engine, folder, _ = short_run
     radii = "".join(f"???  {name}  {BEAD_RADIUS}\n" for name in ("C1", "C3", "P4"))
     (folder / "vdwradii.dat").write_text(radii)
@@ -154,7 +154,7 @@ def test_sasa_against_gmx_sasa(short_run):
 
 
 @needs_gmx
-def test_heights_against_the_trajectory(short_run):
+def test_restrained_heights_stay_near_the_midplane(short_run):
     """The restraint keeps the solute within five standard deviations of the midplane."""
     _, _, _, table = short_run
     assert np.all(np.abs(table.heights) < 5 * np.sqrt(2.494 / 1000))

@@ -75,7 +75,7 @@ def test_linear_free_energies_are_exact_for_gaussian_surroundings():
     assert 0.0 < found.overlap <= 1.0 and np.all(found.effective > 1)
 
 
-def test_solutes_that_nothing_tells_apart_are_one_state():
+def test_solutes_with_equal_interactions_are_one_state():
     """Na, Nd and Nda have the same interactions with P4 and C1: one free energy, more samples."""
     model = GaussianSurroundings(np.random.default_rng(12))
     recorded = [model.samples(name) for name in ("C1-C1", "Na-P2", "Nd-P2", "C5-N0")]
@@ -88,7 +88,7 @@ def test_solutes_that_nothing_tells_apart_are_one_state():
     assert 0.0 < found.overlap <= 1.0
 
 
-def test_inner_pairs_count():
+def test_inner_pairs_contribute():
     rng = np.random.default_rng(3)
     phi = np.zeros((200, 3, 2))
     inner = rng.normal(-0.5, 0.1, size=(200, 1))
@@ -99,7 +99,7 @@ def test_inner_pairs_count():
     assert found.differences[0, 1] == pytest.approx(exact, rel=0.05)
 
 
-def test_other_shapes_are_refused():
+def test_solutes_of_different_shape_are_refused():
     model = GaussianSurroundings(np.random.default_rng(1))
     with pytest.raises(ConfigError, match="C1-C1-C1 has not the shape of C1-P4"):
         relative_free_energies([model.samples("C1-P4")], ["C1-C1-C1"], 300.0)
@@ -115,7 +115,7 @@ def _linear(values, error):
     return LinearEstimate(names, n, values[None] - values[:, None], errors, np.ones(n), 1)
 
 
-def test_anchors_tie_down_relative_values():
+def test_anchors_determine_absolute_values():
     membrane, water = _linear([0.0, 5.0, 20.0], 0.3), _linear([0.0, -4.0, -3.0], 0.4)
     anchors = {"C1-C1": Anchor(-4.0, 0.1)}
     labels = {label.solute: label for label in anchored_labels(membrane, water, anchors)}
@@ -158,7 +158,7 @@ def _write_runs(folder, models, simulated, anchors, beads=2):
             path.write_text(json.dumps({"decoupling_kj": value, "error_kj": 0.1}))
 
 
-def test_the_table_of_a_lipid(tmp_path):
+def test_label_table_of_a_lipid_is_exact(tmp_path):
     """Labels from files of runs and direct values are the exact ones."""
     inside = GaussianSurroundings(np.random.default_rng(21))
     outside = GaussianSurroundings(np.random.default_rng(22))
@@ -184,7 +184,7 @@ def test_the_table_of_a_lipid(tmp_path):
             read(tmp_path, "POPC")
 
 
-def test_labels_of_another_shape_stay(tmp_path):
+def test_labels_of_other_shapes_are_kept(tmp_path):
     models = {place: GaussianSurroundings(np.random.default_rng(23)) for place in ("DOPC", "water")}
     _write_runs(tmp_path, models, ["C1-C1", "C1-P4"], ["C1-C1"])
     label_linear(tmp_path, "DOPC", ["C1-C1"])
@@ -206,10 +206,10 @@ def test_labels_of_another_shape_stay(tmp_path):
     )
     with pytest.raises(InputFileError, match="remove what is damaged"):
         label_linear(tmp_path, "DOPC", ["C1-C1"])
-    assert read_labels(tmp_path, "DOPC") == both  # neither of the two files is written
+    assert read_labels(tmp_path, "DOPC") == both  # neither file is written
 
 
-def test_dhdl_files(tmp_path):
+def test_reading_dhdl_files(tmp_path):
     lines = [
         "# comment",
         '@ s0 legend "dH/d\\xl\\f{} vdw-lambda = 0.0000"',
@@ -226,8 +226,8 @@ def test_dhdl_files(tmp_path):
 
 
 @needs_gmx
-def test_decoupling_runs_and_goes_on(tmp_path):
-    """A short calculation shows only that a C1 bead avoids water."""
+def test_decoupling_runs_and_resumes(tmp_path):
+    """The calculation is too short for a precise value."""
     system, start = build_water_box(parse_solute("C1"))
     engine = GromacsEngine(threads=1)
     relaxed = engine.minimize(system, start, tmp_path)
@@ -242,8 +242,8 @@ def test_decoupling_runs_and_goes_on(tmp_path):
     assert decouple(system, relaxed, engine, tmp_path, settings) == found
 
 
-def test_a_row_of_states_joined():
-    """Oscillators, stiffer from state to state; the sign runs from the first to the last."""
+def test_joined_states_give_the_exact_free_energy():
+    """Oscillators of increasing stiffness; the free energy is that of the last minus the first."""
     rng = np.random.default_rng(8)
     constants = np.linspace(1.0, 4.0, 5)
     energies = [0.5 * constants * rng.normal(0, (KT / k) ** 0.5, (1500, 1)) ** 2 for k in constants]

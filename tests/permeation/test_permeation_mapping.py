@@ -65,15 +65,15 @@ def test_published_building_blocks(smiles):
     assert estimated == (PUBLISHED[smiles] if smiles in RIGHT else WRONG[smiles])
 
 
-def test_how_good_estimated_types_are():
-    """12 of 26 exactly; the others within 7 kJ/mol in octanol/water."""
+def test_accuracy_of_estimated_types():
+    """12 of 26 types are exact, and the others are within 7 kJ/mol in octanol/water."""
     assert set(RIGHT) | set(WRONG) == set(PUBLISHED) and len(RIGHT) == 12
     levels = octanol.BEAD_FREE_ENERGIES
     off = [abs(levels[WRONG[smiles]] - levels[PUBLISHED[smiles]]) for smiles in WRONG]
     assert max(off) < 7.0 and np.sqrt(np.mean(np.square(off + [0.0] * 12))) < 3.5
 
 
-def test_coefficients_are_the_least_squares(measured):
+def test_coefficients_are_the_least_squares_fit(measured):
     smiles, log_p = measured
     molecules = [read_molecule(text) for text in smiles]
     crippen = np.array([Crippen.MolLogP(molecule) for molecule in molecules])
@@ -105,8 +105,8 @@ def test_beads_add_up_to_measured_octanol_water(measured):
     assert rms[2] == pytest.approx(octanol.BEAD_LOG_P_ERROR, abs=0.05)
 
 
-def test_the_error_of_log_p_is_that_of_molecules_not_seen(measured):
-    """Errors in the model's own test, and the spread, which is larger for unusual molecules."""
+def test_log_p_errors_match_the_deviations_of_test_molecules(measured):
+    """Errors are those of test molecules, and larger for unusual molecules."""
     smiles, log_p = measured
     model = load_property_model(MODEL)
     values = dict(zip(map(Chem.CanonSmiles, smiles), log_p, strict=True))
@@ -117,7 +117,7 @@ def test_the_error_of_log_p_is_that_of_molecules_not_seen(measured):
     assert foreign.log_p_error > 2.0 * np.mean([m.log_p_error for m in tested])
 
 
-def test_the_model_of_log_p_is_small_and_names_no_folder():
+def test_log_p_model_is_small_and_contains_no_paths():
     assert MODEL.with_suffix(".safetensors").stat().st_size < 5_000_000
     settings = json.loads(MODEL.read_text())["settings"]
     assert settings["data"] == "octanol_water.csv" and "/" not in settings["pretrained"]
@@ -136,7 +136,7 @@ def test_the_model_of_log_p_is_small_and_names_no_folder():
         ("CC(C)(C)c1cc(C(C)(C)C)cc(C(C)(C)C)c1", "C1-N0-C1.N0-C1+2-4", [4, 3, 4, 3, 4]),
     ],
 )
-def test_larger_molecules(smiles, graph, sizes):
+def test_mapping_of_larger_molecules(smiles, graph, sizes):
     found = map_smiles(smiles)
     assert found.graph == graph
     assert [len(bead.atoms) for bead in found.beads] == sizes
@@ -148,7 +148,7 @@ def test_larger_molecules(smiles, graph, sizes):
     assert sum(bead.free_energy for bead in found.beads) == pytest.approx(whole)
 
 
-def test_a_given_log_p_is_that_of_the_fragments():
+def test_given_log_p_is_distributed_over_the_fragments():
     found = map_smiles("CCCCCCCCO", log_p=3.0)
     assert found.log_p == pytest.approx(3.0)
     plain = map_smiles("CCCCCCCCO")
@@ -164,7 +164,7 @@ def test_a_given_log_p_is_that_of_the_fragments():
 
 
 @pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "CC(C)Cc1ccc(cc1)C(C)C(=O)O"])
-def test_the_order_of_atoms_does_not_matter(smiles):
+def test_mapping_is_independent_of_the_order_of_atoms(smiles):
     molecule = Chem.MolFromSmiles(smiles)
     rng = np.random.default_rng(5)
     written = set()
@@ -175,15 +175,15 @@ def test_the_order_of_atoms_does_not_matter(smiles):
     assert {map_smiles(text).graph for text in written} == {map_smiles(smiles).graph}
 
 
-def test_functional_groups_stay_whole():
+def test_functional_groups_are_not_divided():
     acid = map_smiles("CCCCCC(=O)O")
     group = Chem.MolFromSmarts("C(=O)O")
     atoms = set(acid.molecule.GetSubstructMatch(group))
     assert any(atoms <= set(bead.atoms) for bead in acid.beads)
 
 
-def test_divisions_are_the_best_of_all():
-    """The divisions are the best of all partitions of a small molecule into connected parts."""
+def test_divisions_have_the_minimum_cost():
+    """All partitions of a small molecule into connected parts are compared."""
     molecule = read_molecule("CC(C)CC(=O)OC")
     adjacency = Chem.GetAdjacencyMatrix(molecule)
 
@@ -228,7 +228,9 @@ def test_divisions_are_the_best_of_all():
         (2, False, True, "Nda", "P4"),
     ],
 )
-def test_hydrogen_bonds_choose_between_equals(hydrogens, on_nitrogen, accepts, intermediate, polar):
+def test_hydrogen_bonds_choose_among_equal_types(
+    hydrogens, on_nitrogen, accepts, intermediate, polar
+):
     bonds = HydrogenBonds(hydrogens, on_nitrogen, accepts)
     assert nearest_type(3.0, bonds) == intermediate
     assert nearest_type(-12.0, bonds) == polar
@@ -236,7 +238,7 @@ def test_hydrogen_bonds_choose_between_equals(hydrogens, on_nitrogen, accepts, i
 
 
 @pytest.mark.data
-def test_the_table_of_bead_free_energies(shared_octanol):
+def test_bead_free_energies_match_the_published_table(shared_octanol):
     assert shared_octanol.items() >= octanol.BEAD_FREE_ENERGIES.items()
     assert len(octanol.BEAD_FREE_ENERGIES) == 14
 
@@ -251,7 +253,7 @@ def shared_octanol():
     return {row["bead"]: float(row["dG_ow_kJmol"]) for row in rows}
 
 
-def test_parts_of_rings_are_not_building_blocks():
+def test_parts_of_rings_have_no_published_type():
     molecule = read_molecule("C1CCCCCCC1")
     assert bead_types.published_type(molecule, (0, 1, 2, 3)) is None
     chain = read_molecule("CCCCCCCC")
@@ -268,7 +270,7 @@ def test_parts_of_rings_are_not_building_blocks():
         (["C1", "C2", "C3", "P4"], [(0, 2), (2, 1), (1, 3)], "C1-C3-C2-P4"),
     ],
 )
-def test_graphs_are_written_as_they_are_read(types, bonds, graph):
+def test_written_graphs_are_parsed_back(types, bonds, graph):
     order, text = solute_graph(types, bonds)
     assert text == graph
     kind = parse_solute(text)
@@ -304,18 +306,18 @@ def test_graphs_are_written_as_they_are_read(types, bonds, graph):
         ("C" * 31, "31 heavy atoms, allowed 2 to 30"),
     ],
 )
-def test_bad_molecules(smiles, message, capfd):
+def test_invalid_molecules_are_refused(smiles, message, capfd):
     with pytest.raises(InputFileError, match=message) as caught:
         map_smiles(smiles)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_nitro_group_is_not_charged():
+def test_nitro_group_is_neutral():
     assert map_smiles("C[N+](=O)[O-]").graph == "Na"
 
 
-def test_picture():
+def test_mapping_picture():
     from matplotlib.image import imread
 
     pixels = imread(io.BytesIO(mapping_png(map_smiles("CC(=O)Nc1ccc(O)cc1"))))
@@ -327,7 +329,7 @@ def main():
     run_app(permeation, sys.argv[1:])
 
 
-def test_command(call, tmp_path):
+def test_map_command(call, tmp_path):
     picture = tmp_path / "new" / "map.png"
     found = call(main, "map", "--smiles", "CC(=O)Nc1ccc(O)cc1", "-o", picture)
     assert found.status == 0, found.err
@@ -339,13 +341,13 @@ def test_command(call, tmp_path):
 
 
 def test_brackets_of_smiles_are_printed(call, tmp_path):
-    """The terminal's markup would remove them."""
+    """The terminal must not interpret them as markup."""
     found = call(main, "map", "--smiles", "CCc1ccc[nH]1", "-o", tmp_path / "map.png")
     assert "[nH]" in found.out.splitlines()[0]
     assert found.out.count("[nH]") > 1
 
 
-def test_command_with_bad_molecules(call, tmp_path):
+def test_map_command_with_invalid_input(call, tmp_path):
     picture = tmp_path / "map.png"
     found = call(main, "map", "--smiles", "CC(=O)[O-]", "-o", picture)
     found.assert_one_line_error("charge of -1", "neutral form")

@@ -1,4 +1,4 @@
-"""``nnpmm permeation train`` and ``evaluate``: their files, and one line for every mistake."""
+"""``nnpmm permeation train`` and ``evaluate``: files, and one line for every error."""
 
 import json
 import shutil
@@ -105,20 +105,20 @@ def test_evaluate_trimers_with_the_default_model(call, tmp_path):
         (["--seed", "-1"], ["seed", "greater than or equal to 0"]),
     ],
 )
-def test_bad_trainings_leave_nothing(call, folder, tmp_path, arguments, words):
+def test_bad_arguments_give_one_line_and_no_files(call, folder, tmp_path, arguments, words):
     found = call(main, "train", *arguments, "-d", folder, "-o", tmp_path / "model")
     found.assert_one_line_error(*words)
     assert not (tmp_path / "model").exists()
 
 
-def test_a_model_is_not_replaced_unasked(call, folder, tmp_path):
+def test_existing_model_is_not_overwritten(call, folder, tmp_path):
     (tmp_path / "model.json").write_text("mine")
     found = call(main, "train", "-d", folder, "-o", tmp_path)
     found.assert_one_line_error("model.json: exists already", "--overwrite")
     assert (tmp_path / "model.json").read_text() == "mine"
 
 
-def test_nothing_to_train_on(call, folder, tmp_path):
+def test_missing_training_data_is_reported(call, folder, tmp_path):
     found = call(main, "train", "-d", tmp_path / "none", "-o", tmp_path / "model")
     found.assert_one_line_error("found no dataset.json", "dataset build")
     write_data_set(tmp_path / "set", response_samples(dimers(3)), slice(0, 0))
@@ -130,7 +130,7 @@ def test_nothing_to_train_on(call, folder, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
-def test_a_file_in_place_of_the_folder(call, tmp_path, command):
+def test_file_in_place_of_the_output_folder_is_refused(call, tmp_path, command):
     file = tmp_path / "file"
     file.touch()
     arguments = [command, "-d", ROOT / "data" / "permeation-monomers", "-o", file]

@@ -1,4 +1,4 @@
-"""Diffusivities of a particle with a known one, and the integral of profiles solved by hand."""
+"""Diffusivities of a Langevin particle, and permeabilities of profiles with exact solutions."""
 
 import json
 import shlex
@@ -52,7 +52,7 @@ def test_diffusivity_of_a_langevin_particle():
     values, errors = np.array([[d.value, d.error] for d in found]).T
     spread = values.std(ddof=1)
     assert values.mean() == pytest.approx(D, abs=0.02 * D + 3 * spread / sqrt(60))
-    assert errors.mean() == pytest.approx(spread, rel=0.3)  # the spread itself is known to 9 %
+    assert errors.mean() == pytest.approx(spread, rel=0.3)  # the spread has an error of 9 %
     times = [d.correlation_time for d in found]
     assert np.mean(times) == pytest.approx(2.5, rel=0.03)
 
@@ -67,12 +67,12 @@ def test_diffusivity_scales_with_units():
 
 
 @pytest.mark.parametrize("heights", [np.zeros(100), np.arange(19.0), np.array([])])
-def test_series_without_a_diffusivity(heights):
+def test_series_too_short_or_constant_is_refused(heights):
     with pytest.raises(SimulationError, match=r"a diffusivity needs 20 or more: sample longer"):
         window_diffusivity(heights, 1.0)
 
 
-def test_windows_long_enough_for_a_diffusivity():
+def test_windows_too_short_for_a_diffusivity_are_refused():
     with pytest.raises(ConfigError, match=r"fewer than 20 samples"):
         changed_settings(UmbrellaSettings(), production="9 ps")
 
@@ -90,13 +90,13 @@ def test_rectangular_barrier():
     assert found.value == pytest.approx(1e-5 / (2e-7 * (1 + exp(10 / KT))), rel=1e-6)
 
 
-def test_slope_is_exact():
+def test_linear_profile_is_integrated_exactly():
     """For a linear profile with constant D, the integral of exp(a z) is exact for any points."""
     found = permeability(profile([-1, 0.2, 1], [0, 12, 20]))
     assert found.value == pytest.approx(1e-5 / (2e-7 * (exp(20 / KT) - 1) / (20 / KT)), rel=1e-9)
 
 
-def test_parabola_against_the_error_function():
+def test_parabolic_barrier_matches_the_error_function():
     exponent = 20.0 / KT
     exact = 4.0 * exp(exponent) * sqrt(pi / exponent) / 2.0 * erf(sqrt(exponent)) / D
     for points, tolerance in ((21, 4e-3), (81, 3e-4)):
@@ -105,7 +105,7 @@ def test_parabola_against_the_error_function():
         assert found.value == pytest.approx(1e5 / exact, rel=tolerance)
 
 
-def test_half_a_profile_is_mirrored():
+def test_half_profile_is_mirrored():
     heights = np.linspace(0.0, 3.0, 31)
     energies = 8.0 * np.exp(-(heights**2))
     half = permeability(profile(heights, energies))
@@ -114,21 +114,21 @@ def test_half_a_profile_is_mirrored():
     assert half.value == pytest.approx(whole.value)
 
 
-def test_diffusivity_that_changes_on_the_way():
-    """D = D0 exp(z): the integral of exp(-z) / D0."""
+def test_position_dependent_diffusivity():
+    """D = D0 exp(z), so that 1/P is the integral of exp(-z) / D0."""
     heights = np.linspace(0.0, 2.0, 6)
     found = permeability(profile(heights, np.zeros(6), diffusivities=D * np.exp(heights)))
     assert found.value == pytest.approx(1e5 * D / (2.0 * (1.0 - exp(-2.0))))
 
 
-def test_speed_up_divides():
+def test_speed_up_divides_the_permeability():
     flat = profile([0, 2], [0, 0])
     assert permeability(flat).value / permeability(flat, speed_up=4.0).value == pytest.approx(4.0)
     with pytest.raises(ConfigError, match="speed-up of 0, allowed: a positive number"):
         permeability(flat, speed_up=0.0)
 
 
-def test_weights_are_derivatives_and_errors_follow_them():
+def test_weights_are_the_derivatives_used_for_the_errors():
     rng = np.random.default_rng(8)
     heights, energies = np.linspace(0.0, 3.0, 12), rng.normal(0.0, 6.0, 12)
     found = permeability(profile(heights, energies, 0.5, D, 0.2 * D))
@@ -138,12 +138,12 @@ def test_weights_are_derivatives_and_errors_follow_them():
         moved[n] += 1e-5
         slopes.append(-np.log(permeability(profile(heights, moved)).value / found.value))
     np.testing.assert_allclose(found.weights, np.array(slopes) * KT / 1e-5, atol=1e-5, rtol=0)
-    together = 0.5 / KT  # all free energies move as one
+    together = 0.5 / KT  # free energies are fully correlated
     apart = 0.2 * np.linalg.norm(found.weights)
     assert found.log10_error == pytest.approx(np.hypot(together, apart) / np.log(10.0))
 
 
-def test_errors_of_diffusivities_against_a_sample():
+def test_errors_of_diffusivities_match_sampled_errors():
     rng = np.random.default_rng(9)
     heights, energies = np.linspace(0.0, 2.0, 9), 5.0 * np.linspace(1.0, 0.0, 9)
     expected = permeability(profile(heights, energies, 0.0, D, 0.05 * D)).log10_error
@@ -170,7 +170,7 @@ def test_huge_barriers_do_not_overflow():
         ({"heights": [0.0, 1.0]}, "columns of shapes"),
     ],
 )
-def test_impossible_profiles(change, message):
+def test_invalid_profiles_are_refused(change, message):
     arguments = {"heights": [0, 1, 2], "energies": [0, 0, 0]} | change
     with pytest.raises(ConfigError, match=message):
         profile(**arguments)
@@ -267,7 +267,7 @@ def test_command_with_umbrella_sampling(call, tmp_path, umbrella):
         (TABLE.replace("1e-5\n2", "0\n2"), ["diffusivity of 0 cm^2/s", "positive"]),
     ],
 )
-def test_bad_tables(call, tmp_path, text, words):
+def test_bad_tables_give_one_line(call, tmp_path, text, words):
     (tmp_path / "bad.csv").write_text(text)
     arguments = ["--profile", tmp_path / "bad.csv", "-o", tmp_path / "p.json"]
     call(main, "permeability", *arguments).assert_one_line_error(*words)
@@ -287,7 +287,7 @@ def test_bad_tables(call, tmp_path, text, words):
         (["-o", "profile.csv/p.json"], ["profile.csv/p.json: cannot be written"]),
     ],
 )
-def test_bad_requests(call, tmp_path, monkeypatch, arguments, words):
+def test_bad_arguments_give_one_line(call, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "profile.csv").write_text(TABLE)
     found = call(main, "permeability", "--profile", "profile.csv", *arguments)
@@ -295,8 +295,8 @@ def test_bad_requests(call, tmp_path, monkeypatch, arguments, words):
     assert [path.name for path in tmp_path.iterdir()] == ["profile.csv"]
 
 
-def test_the_documented_command_works_on_the_shipped_data(call, tmp_path, monkeypatch):
-    """The line of docs/permeability.md that names data/permeation, as it stands there."""
+def test_documented_command_works_on_the_shipped_data(call, tmp_path, monkeypatch):
+    """The command with data/permeation in docs/permeability.md."""
     text = (ROOT / "docs" / "permeability.md").read_text()
     (line,) = [
         line
@@ -311,7 +311,7 @@ def test_the_documented_command_works_on_the_shipped_data(call, tmp_path, monkey
     assert f"P = {record['permeability_cm_s']:.2g} cm/s" in text
 
 
-def test_profiles_that_are_not_there(call, tmp_path):
+def test_missing_profiles_are_reported(call, tmp_path):
     arguments = ["permeability", "-d", ROOT / "data" / "permeation", "--solute"]
     for solute in ("P4-C1", "C1-P4"):
         call(main, *arguments, solute).assert_one_line_error(
@@ -330,7 +330,7 @@ def test_profiles_that_are_not_there(call, tmp_path):
     warm.assert_one_line_error("--temperature requires --profile")
 
 
-def test_which_profile(call, tmp_path):
+def test_missing_source_of_the_profile_is_reported(call, tmp_path):
     call(main, "permeability").assert_one_line_error("either --profile", "or --solute")
     missing = call(main, "permeability", "--profile", tmp_path / "none.csv")
     missing.assert_one_line_error("none.csv", "cannot be read (No such file")

@@ -131,7 +131,7 @@ def test_file_of_molecules(tmp_path):
         ("name,smiles\na b,CCO\na/b,CCC\n", "line 3: found the name 'a/b' again"),
     ],
 )
-def test_bad_files_of_molecules(tmp_path, text, message):
+def test_invalid_files_of_molecules_are_refused(tmp_path, text, message):
     path = tmp_path / "molecules.csv"
     path.write_text(text)
     with pytest.raises(InputFileError, match=message) as caught:
@@ -139,7 +139,7 @@ def test_bad_files_of_molecules(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_names_that_files_cannot_have(tmp_path):
+def test_long_names_and_wrong_encodings(tmp_path):
     path = tmp_path / "molecules.csv"
     path.write_text("name,beads\n" + "n" * 300 + ",C1\n" + "n" * 299 + "m,C2\n")
     names = [molecule.file_name for molecule in read_molecules(path)]
@@ -161,7 +161,7 @@ def test_names_that_files_cannot_have(tmp_path):
         ("C1-P2", "DPPC", [], ["DPPC: the model was trained on DOPC"]),
     ],
 )
-def test_what_the_model_is_fit_for(dimers_only, graph, lipid, warnings, refusals):
+def test_applicability_of_the_model(dimers_only, graph, lipid, warnings, refusals):
     found = check_solute(dimers_only.card, graph, lipid)
     for reasons, words in ((found.warnings, warnings), (found.refusals, refusals)):
         assert len(reasons) == len(words)
@@ -169,26 +169,26 @@ def test_what_the_model_is_fit_for(dimers_only, graph, lipid, warnings, refusals
     assert found.level == ("refused" if refusals else "warning" if warnings else "inside")
 
 
-def test_a_lipid_that_was_left_out_of_the_training(dimers_only):
-    """The card names all lipids of the data set; all samples of one may be test samples."""
+def test_lipid_without_training_samples_is_refused(dimers_only):
+    """The card lists all lipids of the data set, but all samples of one may be test samples."""
     data = dimers_only.card.data.model_copy(update={"lipids": ("DAPC", "DOPC")})
     card = dimers_only.card.model_copy(update={"data": data})
     assert check_solute(card, "C1-P4", "DAPC").refusals == ("DAPC: the model was trained on DOPC",)
 
 
-def test_branched_graphs_are_no_chains(dimers_only):
+def test_branched_graphs_give_a_warning(dimers_only):
     card = dimers_only.card
     wide = card.data.model_copy(update={"train": ("DOPC/C1-C1-C1", "DOPC/P4-P4")})
     found = check_solute(card.model_copy(update={"data": wide}), "C1-C1-C1.C1+2-4", "DOPC")
     assert "a branched graph: the model was trained on chains" in found.warnings
 
 
-def test_ranges_of_features(model):
+def test_features_outside_the_training_range(model):
     """Only the two features that the model uses are checked."""
     card = model.card
     assert card.network.features == ("lj-mol-wat", "lj-mol-lip")
     (low, _), (high, _) = card.minimum, card.maximum
-    inside = np.full((10, 8), np.inf)  # what the model does not see does not matter
+    inside = np.full((10, 8), np.inf)  # other features do not matter
     inside[:, 1] = (low + high) / 2.0
     inside[:, 4] = (card.minimum[1] + card.maximum[1]) / 2.0
     assert check_features(card, inside).level == "inside"
@@ -205,7 +205,7 @@ def test_ranges_of_features(model):
     assert both.reasons == (*refused.refusals, "size") and both.level == "refused"
 
 
-def test_predictions_are_the_models(model, campaign, tmp_path):
+def test_predictions_equal_those_of_the_model(model, campaign, tmp_path):
     """Runs have the protocol of the training; refused molecules are not simulated."""
     asked = [molecule_from_beads(graph) for graph in ("P4-C1", "C1-C1-C1-C1-C1-C1", "C1-C1")]
     found = predict_molecules(asked, "DOPC", model, tmp_path / "p", engine="gromacs", seed=7)
@@ -226,8 +226,8 @@ def test_predictions_are_the_models(model, campaign, tmp_path):
     assert found[2].free_energy < -5.0 < found[0].free_energy
 
 
-def test_runs_that_failed_are_reported(model, campaign, tmp_path):
-    molecule = molecule_from_beads("C1-C1-C1")  # of which the data set has no runs
+def test_failed_runs_are_reported(model, campaign, tmp_path):
+    molecule = molecule_from_beads("C1-C1-C1")  # which has no runs in the data set
     folder = tmp_path / "p"
     failure = SoluteJob("DOPC", "C1-C1-C1").failure(folder)
     failure.parent.mkdir(parents=True)
@@ -240,19 +240,19 @@ def test_runs_that_failed_are_reported(model, campaign, tmp_path):
     assert found.verdict.refusals == ("its runs did not end; repeat the call to continue",)
 
 
-def test_a_model_that_does_not_say_how_to_simulate(model, tmp_path):
+def test_model_without_a_protocol_is_refused(model, tmp_path):
     silent = changed(model, protocol=None)
     with pytest.raises(ConfigError, match="does not say how its training data were simulated"):
         predict_molecules([molecule_from_beads("C1-C1")], "DOPC", silent, tmp_path)
 
 
-def test_the_shipped_model_says_how_to_simulate(model):
+def test_shipped_model_has_the_protocol_of_its_data(model):
     settings = json.loads((DATA / "dataset.json").read_text())
     assert model.card.data.protocol.model_dump(mode="json") == settings["protocol"]
 
 
-def test_errors_of_molecules_hold_that_of_the_mapping(model, campaign, tmp_path):
-    """0.47 units of logP, that is, 0.64 kcal/mol, and nothing where beads are given."""
+def test_errors_include_the_mapping_error(model, campaign, tmp_path):
+    """It is 0.47 units of logP, that is, 0.64 kcal/mol, and zero for given beads."""
     asked = [molecule_from_smiles("CCCCCCCC"), molecule_from_beads("C1-C1")]
     mapped, beads = predict_molecules(asked, "DOPC", model, tmp_path / "p")
     assert mapped.free_energy == beads.free_energy and mapped.model_error == beads.model_error
@@ -260,7 +260,7 @@ def test_errors_of_molecules_hold_that_of_the_mapping(model, campaign, tmp_path)
     assert mapped.error > 0.64 > beads.error == beads.model_error
 
 
-def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, monkeypatch):
+def test_all_outputs_show_the_same_error(call, campaign, tmp_path, monkeypatch):
     from matplotlib.axes import Axes
 
     titles, labels = [], []
@@ -303,7 +303,7 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
     molecule, beads = ([text.split("± ")[1] for text in texts] for texts in labels if texts)
     errors = [(row["model_error_kcal"], row["error_kcal"]) for row in rows[:2]]
     assert molecule == [f"{float(error):.2f}" for error in errors[0]]
-    assert beads == [f"{float(errors[1][0]):.2f}"]  # beads that were given have no error of mapping
+    assert beads == [f"{float(errors[1][0]):.2f}"]  # given beads have no mapping error
 
 
 def test_command_writes_reports(call, campaign, tmp_path):
@@ -350,14 +350,14 @@ def test_command_writes_reports(call, campaign, tmp_path):
         (["--beads", "C1-C1", "--trajectory", "a", "b"], ["neither production.safetensors nor"]),
     ],
 )
-def test_bad_requests_leave_nothing(call, tmp_path, arguments, words):
+def test_bad_arguments_give_one_line_and_no_files(call, tmp_path, arguments, words):
     found = call(main, "predict", *arguments, "-o", tmp_path / "out", "--cluster", "serial")
     found.assert_one_line_error(*words)
     assert not (tmp_path / "out").exists()
 
 
-def test_folders_that_cannot_be_written(call, tmp_path):
-    """Before anything is simulated."""
+def test_unwritable_folders_are_refused_before_simulations(call, tmp_path):
+    """The error comes before any simulation."""
     file = tmp_path / "file"
     file.touch()
     arguments = ["predict", "--beads", "C1-C1", "--cluster", "serial", "-o"]
@@ -378,7 +378,7 @@ def test_failed_runs_set_the_exit_status(call, campaign, tmp_path):
     )
 
 
-def test_damaged_models(call, tmp_path):
+def test_damaged_models_are_refused(call, tmp_path):
     folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "model")
     weights = bytearray((folder / "model.safetensors").read_bytes())
     weights[-3] ^= 1
@@ -389,7 +389,7 @@ def test_damaged_models(call, tmp_path):
     call(main, *arguments).assert_one_line_error("not a readable model")
 
 
-def test_a_model_of_other_features(model, campaign, tmp_path):
+def test_model_with_unknown_features_is_refused(model, campaign, tmp_path):
     seen = model.card.network.model_copy(update={"features": ("lj-mol-wat", "gyration")})
     other = _with_card(model, network=seen)
     with pytest.raises(ConfigError, match=r"found the features bondener.* needs gyration too"):
@@ -408,8 +408,8 @@ def tiny_runs(tmp_path_factory):
 
 @pytest.mark.slow
 @needs_gmx
-def test_ready_trajectories(call, model, tiny_runs, tmp_path):
-    """The features are the same from nnpmm's record of the run and from GROMACS' own files."""
+def test_predictions_from_existing_trajectories(call, model, tiny_runs, tmp_path):
+    """The record of nnpmm and the files of GROMACS give the same features."""
     runs = (tiny_runs / "water", tiny_runs / "membrane")
     found = trajectory_features("C1-P4", "DOPC", *runs, TINY)
     assert found.shape == (3, 8) and np.isfinite(found).all()
@@ -459,7 +459,7 @@ def test_beads_in_the_order_of_the_run(tiny_runs, tmp_path):
 @pytest.mark.slow
 @needs_gmx
 def test_from_smiles_to_free_energy(call, model, tmp_path):
-    """With simulations, tiny ones, through the command; the second call simulates nothing."""
+    """The command with short simulations; the second call simulates nothing."""
     tiny = changed(model, protocol=TINY)
     save_regressor(tiny, tmp_path / "model")
     arguments = ["predict", "--smiles", "CCCCCCCCO", "--model", tmp_path / "model"]
@@ -476,12 +476,12 @@ def test_from_smiles_to_free_energy(call, model, tmp_path):
     again.assert_one_line_error("another seed", "choose another folder")
 
 
-def test_the_example_file():
+def test_example_file_is_valid():
     found = read_molecules(ROOT / "examples" / "molecules.csv")
     assert [m.graph for m in found] == ["C1-Nda", "C5-C5", "Nda-C5-P5", "C1-P4"]
 
 
-def test_features_far_outside_have_no_prediction(model):
+def test_features_far_outside_the_range_have_no_prediction(model):
     """The result has the reason and the features, but no free energy."""
     low, high = np.array(model.card.minimum), np.array(model.card.maximum)
     features = np.zeros((20, 8), dtype=np.float32)

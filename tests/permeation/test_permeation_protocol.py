@@ -20,7 +20,7 @@ def test_published_lengths():
     assert paper.lipids_per_leaflet == 64 and paper.temperature == 300.0
 
 
-def test_frames_are_those_that_the_engines_write():
+def test_number_of_frames_matches_the_engines():
     """A rest shorter than the interval gives no frame; intervals are whole numbers of steps."""
     assert preset("short", production="10 ns").n_frames == 166
     assert preset("short", production="1 ns").n_frames == 16
@@ -45,13 +45,13 @@ def test_changes_with_units():
         (["production"], "expected a setting such as"),
     ],
 )
-def test_bad_changes(changes, message):
+def test_invalid_changes_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         preset("short", **parse_changes(changes))
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_names():
+def test_unknown_names_are_refused():
     with pytest.raises(ConfigError, match="'long', known presets: paper, short"):
         preset("long")
     with pytest.raises(ConfigError, match="'lammps', known engines: auto, gromacs, openmm"):
@@ -65,7 +65,7 @@ def test_settings_are_frozen_and_typed():
         Stage(name="a", length=1, timestep="50 fs", ensemble="NVT")
 
 
-def test_cached_bilayers_differ_where_they_must():
+def test_cached_bilayers_depend_on_composition_and_protocol():
     base = preset("short")
     paths = {
         bilayer_path({"DOPC": 32}, base),

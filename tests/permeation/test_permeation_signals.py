@@ -1,4 +1,4 @@
-"""Killed processes: messages, new attempts, resuming, and no processes left running."""
+"""Killed processes: messages, retries, resuming, and no processes left behind."""
 
 import os
 import shutil
@@ -71,7 +71,7 @@ def minimize(folder):
         ("exit 137", "gmx grompp was killed by SIGKILL"),  # a script around gmx
     ],
 )
-def test_signals_from_outside_are_named(fake_gmx, tmp_path, script, words, default_hangup):
+def test_external_signals_are_reported(fake_gmx, tmp_path, script, words, default_hangup):
     fake_gmx(f"echo step 2000, remaining wall clock time: 55 s; {script}")
     with pytest.raises(KilledError, match=words) as caught:
         minimize(tmp_path / "run")
@@ -87,7 +87,7 @@ def test_signals_from_outside_are_named(fake_gmx, tmp_path, script, words, defau
         ("echo Fatal error:; echo the cat sat on it; exit 1", "status 1: the cat sat on it"),
     ],
 )
-def test_failures_of_its_own_are_no_kills(fake_gmx, tmp_path, script, words):
+def test_failures_of_gmx_are_not_reported_as_kills(fake_gmx, tmp_path, script, words):
     fake_gmx(f"printf 'step 100\\rstep 2000, remaining wall clock time: 55 s\\n'; {script}")
     with pytest.raises(SimulationError, match=words) as caught:
         minimize(tmp_path / "run")
@@ -96,8 +96,8 @@ def test_failures_of_its_own_are_no_kills(fake_gmx, tmp_path, script, words):
 
 @pytest.mark.slow
 @needs_gmx
-def test_a_campaign_survives_kills(call, fake_gmx, tmp_path, monkeypatch):
-    """Twice while the bilayer relaxes, and in the middle of a production."""
+def test_campaign_retries_killed_jobs(call, fake_gmx, tmp_path, monkeypatch):
+    """gmx is killed twice during the relaxation, and twice during the production."""
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
     fake_gmx(
         'for stage in relax production; do case "$*" in *"-deffnm $stage "*)\n'
@@ -116,14 +116,14 @@ def test_a_campaign_survives_kills(call, fake_gmx, tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_simulations(monkeypatch):
-    """Jobs end at once."""
+    """Replace simulations by nothing."""
     replace_simulations(monkeypatch, lambda *_: 0.0)
 
 
 @pytest.mark.parametrize(
     "reason", [KilledError("killed by SIGKILL"), OSError(28, "No space left on device")]
 )
-def test_jobs_that_were_killed_are_not_given_up(tmp_path, monkeypatch, reason):
+def test_killed_jobs_are_retried_by_the_next_campaign(tmp_path, monkeypatch, reason):
     def fail(job, seed):
         if job.name == "DOPC/P4":
             raise reason
@@ -140,7 +140,7 @@ def test_jobs_that_were_killed_are_not_given_up(tmp_path, monkeypatch, reason):
     assert (second.already, second.given_up, second.done) == (3, 0, 1)
 
 
-def test_a_bilayer_that_fails_takes_its_own_jobs_only(no_simulations, tmp_path, monkeypatch):
+def test_failed_bilayer_fails_only_its_own_jobs(no_simulations, tmp_path, monkeypatch):
     tries = []
 
     def prepare(lipid, *_):
@@ -154,7 +154,7 @@ def test_a_bilayer_that_fails_takes_its_own_jobs_only(no_simulations, tmp_path, 
     assert all("killed by SIGKILL" in report.reasons[0] for report in result.failed)
 
 
-def test_a_bilayer_is_tried_again(monkeypatch, tmp_path):
+def test_failed_bilayer_is_retried(monkeypatch, tmp_path):
     ends = [SimulationError("crashed"), KilledError("killed"), None]
 
     seen = []
@@ -167,7 +167,7 @@ def test_a_bilayer_is_tried_again(monkeypatch, tmp_path):
     monkeypatch.setattr(jobs, "create_engine", lambda *_, **__: None)
     monkeypatch.setattr(jobs, "equilibrated_bilayer", relax)
     jobs.prepare_bilayer("DOPC", tiny_settings(), tmp_path, 1)
-    # Another seed from the start; a kill goes on where it was.
+    # A failure restarts with another seed; a kill resumes with the same one.
     assert not ends and seen == [("0", 1), ("1", 2), ("1", 2)]
     ends += [KilledError("killed by SIGTERM")] * 3
     with pytest.raises(KilledError, match="bilayer of DOPC was not relaxed: killed by SIGT"):
@@ -177,7 +177,7 @@ def test_a_bilayer_is_tried_again(monkeypatch, tmp_path):
         jobs.prepare_bilayer("DOPC", tiny_settings(), tmp_path, 1)
 
 
-def test_every_stage_of_a_relaxation_has_the_seed(monkeypatch, tmp_path):
+def test_every_stage_of_a_relaxation_uses_the_seed(monkeypatch, tmp_path):
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
     seeds = []
 
@@ -193,7 +193,7 @@ def test_every_stage_of_a_relaxation_has_the_seed(monkeypatch, tmp_path):
     assert seeds == [7, 7]
 
 
-def test_labels_go_on_after_a_kill(tmp_path):
+def test_killed_label_calculation_is_retried(tmp_path):
     ends = [KilledError("killed by SIGKILL"), 3.0]
     seeds = []
 
@@ -229,7 +229,7 @@ def test_exit_status_of_a_build(call, tmp_path, monkeypatch, given_up, failed, s
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells a child that its parent was killed")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_gmx_ends_with_its_master(fake_gmx, tmp_path, number):
+def test_gmx_ends_with_its_parent_process(fake_gmx, tmp_path, number):
     fake_gmx("echo $$ > HERE/new; mv HERE/new HERE/pid; exec sleep 120")
     code = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
     code += "from test_permeation_signals import minimize; minimize(Path(sys.argv[2]))"
@@ -248,7 +248,7 @@ def _wait_for(ask):
         except FileNotFoundError:
             pass
         time.sleep(0.05)
-    raise AssertionError("waited in vain")
+    raise AssertionError("timed out")
 
 
 def _is_gone(pid):
@@ -282,14 +282,14 @@ def killed_workers(tmp_path):
         change.__exit__(None, None, None)
 
 
-def test_workers_killed_while_they_start(killed_workers, tmp_path):
+def test_workers_killed_at_startup_are_restarted(killed_workers, tmp_path):
     killed_workers(1)
     with create_cluster(ClusterSettings(kind="local")) as cluster:
         assert len(cluster.workers) == 1
     assert len(list(tmp_path.glob("*.mark"))) == 1
 
 
-def test_workers_that_never_start_are_one_line(killed_workers, no_simulations, call, tmp_path):
+def test_workers_that_never_start_give_one_line(killed_workers, no_simulations, call, tmp_path):
     killed_workers(100)
     found = call(main, "dataset", "build", "-o", tmp_path / "set", "--solutes", "C1")
     found.assert_one_line_error("dask's 1 worker processes did not start", "serial cluster")

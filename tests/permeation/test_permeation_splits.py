@@ -23,7 +23,7 @@ def _sides(split):
 
 
 @pytest.mark.parametrize("request_", ["random", "solute", "lipid:DOPC", "beads:C1,P4"])
-def test_each_sample_is_on_one_side(request_):
+def test_each_sample_is_in_one_part(request_):
     split = _split(request_, *ALL, seed=3)
     assert sorted(np.concatenate(_sides(split))) == list(range(630))
 
@@ -67,11 +67,11 @@ def test_split_by_bead_types():
         ("lipid:" + ",".join(LIPIDS), "leaves out all 630"),
     ],
 )
-def test_splits_that_are_refused(request_, words):
+def test_invalid_splits_are_refused(request_, words):
     with pytest.raises(ConfigError, match=words):
         _split(request_, *ALL, seed=1)
 
 
-def test_too_few_samples():
+def test_too_few_samples_are_refused():
     with pytest.raises(ConfigError, match="of 3 samples leaves training, validation or test"):
         _split("random", ["DOPC"] * 3, DIMERS[:3], seed=1)

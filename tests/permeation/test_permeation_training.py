@@ -25,7 +25,7 @@ def trained(data):
     return train(data, recipe("response")[0], TrainingSettings(epochs=3, members=2)).model
 
 
-def test_the_card_says_what_was_done(data, trained):
+def test_model_card_describes_the_training(data, trained):
     card = trained.card
     assert card.data.sha256 == data.digest() and card.data.lipids == ("DOPC",)
     assert card.data.protocol == preset("short") and card.data.frames == 20
@@ -45,7 +45,7 @@ def test_save_and_load(data, trained, tmp_path):
         np.testing.assert_array_equal(predicted, expected)
 
 
-def test_models_of_older_versions(data, trained, tmp_path):
+def test_models_of_older_versions_are_read(data, trained, tmp_path):
     """Cards of older versions call an extensive network ``per_bead``."""
     save_regressor(trained, tmp_path)
     path = tmp_path / "model.json"
@@ -54,18 +54,18 @@ def test_models_of_older_versions(data, trained, tmp_path):
     path.write_text(json.dumps(record))
     found = load_regressor(tmp_path)
     assert found.card == trained.card and found.card.network.extensive
-    record["network"]["extensive"] = True  # which of the two?
+    record["network"]["extensive"] = True  # ambiguous
     path.write_text(json.dumps(record))
     with pytest.raises(InputFileError, match="per_bead"):
         load_regressor(tmp_path)
 
 
-def test_no_model(tmp_path):
+def test_missing_model_is_reported(tmp_path):
     with pytest.raises(InputFileError, match=r"found no model.json; .* permeation train"):
         load_regressor(tmp_path)
 
 
-def test_samples_that_do_not_belong_together(data):
+def test_inconsistent_samples_are_refused(data):
     with pytest.raises(ConfigError, match="39 lipids and 40 solutes: their numbers differ"):
         replace(data, lipids=data.lipids[1:])
     with pytest.raises(ConfigError, match="their lengths differ"):
@@ -76,7 +76,7 @@ def test_samples_that_do_not_belong_together(data):
         replace(data, features=spoiled)
 
 
-def test_what_a_network_learns_from(data):
+def test_samples_of_the_training_data(data):
     samples = data.samples()
     assert samples.names == data.names and samples.sizes.tolist() == data.beads.tolist()
     assert samples.groups["solute"] == data.solutes and samples.groups["lipid"] == data.lipids

@@ -1,4 +1,4 @@
-"""Umbrella sampling: on harmonic surroundings whose profile is known, and end to end, tiny."""
+"""Umbrella sampling: a harmonic profile with an exact solution, and short calculations."""
 
 import json
 import shutil
@@ -32,8 +32,8 @@ TINY = preset("short", lipids_per_leaflet=16, waters_per_lipid=6, bilayer_relaxa
 SETTINGS = DatasetSettings(protocol=TINY, engine="gromacs", lipids=["DOPC"], solutes=["C1-P4"])
 
 
-def test_a_known_profile():
-    """G = a z^2 / 2: windows are Gaussian, and F_k = a K z_k^2 / 2 (a + K) but for a constant."""
+def test_harmonic_profile_is_exact():
+    """G = a z^2 / 2: windows are Gaussian, and F_k = a K z_k^2 / 2 (a + K) up to a constant."""
     rng = np.random.default_rng(4)
     umbrella = UmbrellaSettings(top=1.2, spacing=0.1, bulk=0.15, force_constant=800.0)
     a, k = 40.0, umbrella.force_constant
@@ -49,7 +49,7 @@ def test_a_known_profile():
     assert found.samples > 15000
 
 
-def test_failures_are_tried_with_another_seed_and_reported(tmp_path, monkeypatch):
+def test_failures_are_retried_with_another_seed_and_reported(tmp_path, monkeypatch):
     seen = []
 
     def windows(*_, seed, **__):
@@ -77,8 +77,8 @@ def test_failures_are_tried_with_another_seed_and_reported(tmp_path, monkeypatch
         run_umbrella(SoluteJob("DOPC", "N0"), SETTINGS, tmp_path, tmp_path / "scratch")
 
 
-def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path, monkeypatch):
-    """Other settings and other data sets have other folders; the same one is locked."""
+def test_interrupted_calculation_resumes_only_with_the_same_settings(tmp_path, monkeypatch):
+    """Other settings and other data sets have other folders. A folder in use is locked."""
     folders = []
 
     def windows(*arguments, **_):
@@ -109,8 +109,8 @@ def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path,
         run_umbrella(SoluteJob("DOPC", "C1"), SETTINGS, tmp_path, tmp_path / "scratch")
 
 
-def test_what_another_process_has_done_meanwhile_is_not_done_again(tmp_path, monkeypatch):
-    """The other process ends between the check of the record and the lock."""
+def test_record_of_another_process_is_reused(tmp_path, monkeypatch):
+    """The other process finishes between the check of the record and the lock."""
     monkeypatch.setattr(direct, "create_engine", lambda *_, **__: None)
     monkeypatch.setattr(direct, "GromacsEngine", lambda **_: None)
     monkeypatch.setattr(direct, "_with_seeds", lambda *_: pytest.fail("done again"))
@@ -128,7 +128,7 @@ def test_what_another_process_has_done_meanwhile_is_not_done_again(tmp_path, mon
         shutil.rmtree(tmp_path / "labels")
 
 
-def test_diffusivities_know_the_interval_that_was_simulated(tmp_path, monkeypatch):
+def test_diffusivities_use_the_simulated_interval(tmp_path, monkeypatch):
     """An interval of 0.03 ps becomes 0.04 ps with a time step of 0.02 ps."""
     rng = np.random.default_rng(1)
 
@@ -147,7 +147,7 @@ def test_diffusivities_know_the_interval_that_was_simulated(tmp_path, monkeypatc
     assert set(intervals) == {0.04} and record["interval_ps"] == 0.04
 
 
-def test_a_solute_that_leaves_its_window_is_refused(tmp_path, monkeypatch):
+def test_solute_outside_its_window_is_an_error(tmp_path, monkeypatch):
     """Windows at 0 and 1 nm, and a run that puts the solute at the midplane in both."""
     system, start = membrane()
     middle = periodic_center(start.positions[system.select("lipid"), 2], start.box[2])
@@ -167,7 +167,7 @@ def test_a_solute_that_leaves_its_window_is_refused(tmp_path, monkeypatch):
 
 
 @needs_gmx
-def test_windows_hold_the_solute_and_are_not_run_again(tmp_path):
+def test_windows_restrain_the_solute_and_are_not_repeated(tmp_path):
     umbrella = UmbrellaSettings(
         top=1.5, spacing=1.5, equilibration="8 ps", production="20 ps", sample_interval="1 ps"
     )

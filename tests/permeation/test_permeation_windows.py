@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-# Third-party packages are imported first: what they do on Windows is their own affair.
+# Third-party packages are imported first, because they are not tested here.
 CODE = """
 import builtins, ctypes, importlib, os, pkgutil, signal, sys
 import distributed, matplotlib.pyplot, mdtraj, openmm.app, pymbar, pydantic, rdkit.Chem.Draw, rich
