@@ -20,7 +20,7 @@ def go(folder, *, resume=False, prepared=None, **changes):
 def write_settings(folder, mm):
     """Write a System, its structure and md.yaml for a run of 10 steps; return the settings.
 
-    One water is described by springs, which take the place of all families of models.
+    One water is described by springs, which replace all families of models.
     """
     (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
     with open(folder / "water.pdb", "w") as handle:
@@ -44,7 +44,7 @@ def log_without_speed(folder):
 
 
 def require_equal_runs(folder, reference, fmt="dcd"):
-    """Same frames, bit by bit, at consecutive times; same log."""
+    """Require bitwise equal frames, consecutive times, and the same log."""
     found, expected = frames(folder, fmt), frames(reference, fmt)
     assert found.n_frames == expected.n_frames
     np.testing.assert_array_equal(found.xyz, expected.xyz)
@@ -57,6 +57,6 @@ def require_equal_runs(folder, reference, fmt="dcd"):
     assert len(data) == len(other)
     if fmt == "dcd":  # header: frames, first step, interval, ..., last step
         assert data[8:24] == other[8:24]
-        assert data[276:] == other[276:]  # behind the date
+        assert data[276:] == other[276:]  # after the date
     else:
         assert data == other

@@ -58,7 +58,7 @@ def written(tmp_path, settings):
 
 
 @pytest.mark.slow
-def test_run(tmp_path, settings):
+def test_run_with_tinker_files(tmp_path, settings):
     run(written(tmp_path, settings), progress=False)
     rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
     assert [int(row["step"]) for row in rows] == [4, 8]
@@ -68,7 +68,7 @@ def test_run(tmp_path, settings):
 @pytest.mark.slow
 @pytest.mark.parametrize(("molecule", "selection"), [(water, "resid 0"), (dipeptide, "protein")])
 def test_run_of_a_structure_with_openmms_amoeba(tmp_path, settings, molecule, selection):
-    """A water among waters, and a peptide, described by the network."""
+    """The network describes a water, or a peptide, in water."""
     modeller = molecule()
     with_water(modeller, 12)
     modeller.topology.setUnitCellDimensions(BOX * unit.nanometer)
@@ -83,7 +83,7 @@ def test_run_of_a_structure_with_openmms_amoeba(tmp_path, settings, molecule, se
     assert float(rows[-1]["nnp_energy_kj_mol"]) != 0
 
 
-def test_the_key_file_defines_the_region(tmp_path, settings):
+def test_key_file_defines_the_region(tmp_path, settings):
     write(tmp_path, "run.key", "ewald\nvdw-cutoff 9.0\nmlpot embedding\ngroup 1 -1 4\n")
     del settings["system"]["vdw_cutoff"], settings["region"]["selection"]
     settings["system"]["key"] = "run.key"
@@ -97,7 +97,7 @@ def test_the_key_file_defines_the_region(tmp_path, settings):
         load_region(load_config(written(tmp_path, settings)))
 
 
-def test_mechanical_embedding_names_the_one_that_takes_amoeba(tmp_path, settings):
+def test_mechanical_embedding_names_subtractive_embedding(tmp_path, settings):
     del settings["coupling"]
     settings["integrator"] = {"type": "langevin"}
     settings["timestep"] = "1 fs"
@@ -112,13 +112,15 @@ def test_mechanical_embedding_names_the_one_that_takes_amoeba(tmp_path, settings
         ("region", {"link_atoms": True}, "link atoms with coupling.type subtractive"),
     ],
 )
-def test_what_subtraction_does_not_take(tmp_path, settings, section, value, match):
+def test_unsupported_options_of_subtractive_embedding_are_refused(
+    tmp_path, settings, section, value, match
+):
     settings[section] |= value
     with pytest.raises(ConfigError, match=match):
         run(written(tmp_path, settings), progress=False)
 
 
-def test_no_box_is_one_line(tmp_path, settings):
+def test_missing_box_gives_one_line(tmp_path, settings):
     coordinates(tmp_path, waters=40, box=False)
     with pytest.raises(ConfigError, match=r"^system.nonbonded_method: found PME"):
         run(written(tmp_path, settings), progress=False)

@@ -1,4 +1,4 @@
-"""Topology and coordinates list the same atoms in the same order, or the run says where not."""
+"""Topology and coordinates must list the same atoms in the same order."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_other_elements_and_permuted_names_are_refused(tmp_path, atoms, message)
     assert "x.top and x.gro do not list the same atoms in the same order" in str(raised.value)
 
 
-def test_the_number_of_atoms_that_do_not_fit_is_reported(tmp_path):
+def test_number_of_mismatched_atoms_is_reported(tmp_path):
     with pytest.raises(InputFileError, match="2 of 6 atoms do not fit"):
         load(write(tmp_path, coordinates=gro(reordered(1, 0, 2, 3, 4, 5))))
 
 
-def test_names_that_differ_harmlessly_are_one_warning(tmp_path, caplog):
+def test_different_names_give_one_warning(tmp_path, caplog):
     mm = load(write(tmp_path, coordinates=gro(renamed(C1="CT", H1="HT1", H2="HT2"))))
     assert len(mm.positions) == 6
     (message,) = caplog.messages
@@ -59,19 +59,19 @@ def test_names_that_differ_harmlessly_are_one_warning(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("atoms", [ATOMS, renamed(H1="1H"), renamed(H1="h1"), renamed(C1="C1")])
-def test_spellings_of_the_same_name_pass_in_silence(tmp_path, caplog, atoms):
+def test_spellings_of_the_same_name_give_no_warning(tmp_path, caplog, atoms):
     load(write(tmp_path, coordinates=gro(atoms)))
     assert caplog.messages == []
 
 
-def test_hydrogens_of_one_carbon_may_change_places(tmp_path, caplog):
+def test_permuted_hydrogens_give_a_warning(tmp_path, caplog):
     load(write(tmp_path, coordinates=gro(reordered(0, 1, 4, 3, 2, 5))))
     (message,) = caplog.messages
     assert "2 of 6 atoms have other names" in message
 
 
 def test_molecules_in_another_order_are_refused(tmp_path):
-    """The names of the atoms agree, those of the residues tell."""
+    """The names of the atoms agree, but those of the residues differ."""
     one = TOP[TOP.index("[ moleculetype ]") : TOP.index("[ system ]")]
     top = TOP.replace("[ system ]", one.replace("MOL", "LIG") + "[ system ]") + "LIG 1\n"
     lines = gro(ATOMS + ATOMS).splitlines()
@@ -82,14 +82,14 @@ def test_molecules_in_another_order_are_refused(tmp_path):
         load(write(tmp_path, top, "\n".join(swapped) + "\n"))
 
 
-def test_names_cut_to_the_columns_of_the_file(tmp_path, caplog):
+def test_truncated_names_are_accepted(tmp_path, caplog):
     top = TOP.replace("  C1 ", "  C1LONG ")
     load(write(tmp_path, top, gro(renamed(C1="C1LON"))))
     assert caplog.messages == []
 
 
-def test_amber_with_a_pdb_file_of_another_element(tmp_path):
-    """The element column counts even where the names agree."""
+def test_pdb_file_with_another_element_is_refused(tmp_path):
+    """The element column is compared even if the names agree."""
     mm = load(write(tmp_path))
     with open(tmp_path / "x.pdb", "w") as handle:
         app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
@@ -103,10 +103,10 @@ def test_amber_with_a_pdb_file_of_another_element(tmp_path):
         load(system)
     blank = [line[:76] + "  " if line.startswith(("ATOM", "HETATM")) else line for line in lines]
     (tmp_path / "x.pdb").write_text("\n".join(blank) + "\n")
-    assert len(load(system).positions) == 6  # a guess of OpenMM's is not compared
+    assert len(load(system).positions) == 6  # an element guessed by OpenMM is not compared
 
 
-def test_pdb_coordinates_that_overflow_their_columns(tmp_path, amber):
+def test_pdb_coordinates_that_overflow_their_columns_are_refused(tmp_path, amber):
     mm = load(amber)
     with open(tmp_path / "x.pdb", "w") as handle:
         app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
@@ -120,7 +120,7 @@ def test_pdb_coordinates_that_overflow_their_columns(tmp_path, amber):
         load(files)
 
 
-def test_charmm_coordinates_in_another_order(tmp_path):
+def test_charmm_coordinates_in_another_order_are_refused(tmp_path):
     from test_inputs import PARAMETERS, PSF
 
     (tmp_path / "w.psf").write_text(PSF)
@@ -166,14 +166,14 @@ def test_charmm_coordinates_in_another_order(tmp_path):
         ("Ca", 40.08, None),
     ],
 )
-def test_elements_by_mass(symbol, mass, expected):
+def test_elements_are_corrected_by_mass(symbol, mass, expected):
     element = None if symbol is None else ELEMENT(symbol)
     found = element_by_mass(element, mass)
     assert (None if found is None else found.symbol) == expected
 
 
-def test_atom_types_without_an_atomic_number(tmp_path):
-    """OpenMM takes the first letter of the name: BR would be boron."""
+def test_elements_of_atom_types_without_an_atomic_number(tmp_path):
+    """OpenMM uses the first letter of the name, so BR would be boron."""
     top = TOP.replace("  H3 ", "  BR1 ")
     for kind, number in (("c3", 6), ("oh", 8), ("h1", 1), ("ho", 1)):
         top = top.replace(f"\n{kind}  {number} ", f"\n{kind} ")
@@ -196,7 +196,7 @@ def amber(tmp_path):
     return {"type": "amber", **files}
 
 
-def test_an_amber_topology_in_the_place_of_coordinates(tmp_path, amber):
+def test_amber_topology_in_place_of_coordinates_is_refused(tmp_path, amber):
     (tmp_path / "top.inpcrd").write_text((tmp_path / "x.prmtop").read_text())
     with pytest.raises(InputFileError, match="is an Amber topology, expected coordinates"):
         load({**amber, "coordinates": str(tmp_path / "top.inpcrd")})
@@ -206,7 +206,7 @@ def test_an_amber_topology_in_the_place_of_coordinates(tmp_path, amber):
 
 
 def test_boxes_of_amber_coordinates(tmp_path, amber):
-    """The box comes from the coordinates, with its angles; the one of the topology is older."""
+    """The box is that of the coordinates, not of the topology."""
     np.testing.assert_allclose(load(amber).box_vectors, 3 * np.eye(3), atol=1e-6)
     lines = (tmp_path / "x.rst7").read_text().splitlines()
     octahedron = "".join(f"{x:12.7f}" for x in (35, 35, 35, *[109.4712190] * 3))
@@ -234,7 +234,7 @@ def test_gro_files_without_a_box_and_of_high_precision(tmp_path):
         load(write(tmp_path, coordinates=precise))
 
 
-def test_the_unit_cell_of_1_angstrom_is_no_box(tmp_path, caplog):
+def test_unit_cell_of_1_angstrom_is_ignored(tmp_path, caplog):
     mm = load(write(tmp_path, nonbonded_method="NoCutoff"))
     mm.topology.setPeriodicBoxVectors(np.eye(3) * 0.1 * unit.nanometer)
     with open(tmp_path / "x.pdb", "w") as handle:

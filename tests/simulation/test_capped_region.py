@@ -27,7 +27,7 @@ def settings(**region):
     )
 
 
-def test_the_log_reads_the_capped_network(monkeypatch):
+def test_log_has_the_energy_of_the_capped_network(monkeypatch):
     prepared = prepare_system(settings(link_atoms=True))
     assert prepared.hybrid.region.atoms.tolist() == [1, 2, 6, 7, 8]
     assert prepared.hybrid.region.network_atoms.tolist() == [1, 2, 6, 7, 8, 0]
@@ -37,12 +37,12 @@ def test_the_log_reads_the_capped_network(monkeypatch):
     (force,) = [f for f in prepared.hybrid.system.getForces() if role_of(f) is Role.NETWORK]
     state = context.getState(energy=True, groups={force.getForceGroup()})
     monitor = RegionMonitor(prepared.hybrid)
-    monkeypatch.delattr(CappedEvaluator, "evaluate")  # the last step is found again
+    monkeypatch.delattr(CappedEvaluator, "evaluate")  # the energy of the last step is reused
     found = monitor.read(np.asarray(prepared.mm.positions), np.asarray(prepared.mm.box_vectors))
     assert found.energy == pytest.approx(state.getPotentialEnergy()._value, abs=1e-3)
 
 
-def test_a_cut_bond_is_an_error_without_them():
+def test_cut_bond_without_link_atoms_is_refused():
     with pytest.raises(RegionError, match=r"cuts 1 covalent bond .*region.link_atoms"):
         prepare_system(settings())
 
@@ -62,12 +62,12 @@ def test_a_cut_bond_is_an_error_without_them():
         ),
     ],
 )
-def test_what_the_setting_means(value, expected):
+def test_values_of_link_atoms(value, expected):
     assert link_atoms(settings(link_atoms=value)) == expected
 
 
-def test_the_setting_survives_being_saved():
-    """A resumed run reads what the first one wrote."""
+def test_setting_survives_a_round_trip():
+    """A resumed run reads the saved settings."""
     choice = {"bonds": ["C-N"], "distances": {"N-C": "0.102 nm"}, "charges": "shift"}
     config = settings(link_atoms=choice)
     again = parse_config(config.model_dump(mode="json", exclude_none=True))
@@ -85,6 +85,6 @@ def test_the_setting_survives_being_saved():
         (3, r"region.link_atoms: "),
     ],
 )
-def test_wrong_settings_are_named(value, message):
+def test_invalid_settings_are_refused(value, message):
     with pytest.raises(ConfigError, match=message):
         settings(link_atoms=value)

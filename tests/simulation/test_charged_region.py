@@ -1,4 +1,4 @@
-"""A charged ligand through the settings of ``nnpmm run``, and the word that it needs."""
+"""A charged ligand in the settings of ``nnpmm run``, and the setting that allows it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def settings(smiles, folder="out", **region):
 
 
 @pytest.mark.parametrize(("smiles", "charge"), [(AMINE, "+1"), (ACETATE, "-1")])
-def test_a_charged_region_is_refused_with_what_to_do(smiles, charge):
+def test_charged_region_is_refused_with_a_remedy(smiles, charge):
     with pytest.raises(RegionError) as error:
         prepare_system(settings(smiles))
     message = str(error.value)
@@ -44,7 +44,7 @@ def test_a_charged_region_is_refused_with_what_to_do(smiles, charge):
 
 
 @pytest.mark.parametrize(("smiles", "charge", "ion"), [(AMINE, 1, "CL"), (ACETATE, -1, "NA")])
-def test_it_is_run_if_the_settings_say_so(smiles, charge, ion, caplog):
+def test_allow_charged_runs_a_charged_region(smiles, charge, ion, caplog):
     prepared = prepare_system(settings(smiles, allow_charged=True))
     assert prepared.hybrid.region.charge == charge
     residues = [residue.name for residue in prepared.mm.topology.residues()]
@@ -57,7 +57,7 @@ def test_it_is_run_if_the_settings_say_so(smiles, charge, ion, caplog):
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING].count(note) == 1
 
 
-def test_the_report_repeats_it(tmp_path, monkeypatch):
+def test_report_shows_the_note_on_the_charge(tmp_path, monkeypatch):
     titles = []
     write = final_state.write_report
 
@@ -75,7 +75,7 @@ def test_the_report_repeats_it(tmp_path, monkeypatch):
     assert record["sessions"][0]["model"]["ligand_parameters"].startswith("fallback")
 
 
-def test_a_network_of_neutral_molecules_is_refused_before_anything_is_calculated(tmp_path):
+def test_neutral_network_is_refused_for_a_charged_solute(tmp_path):
     solute = SoluteSettings(smiles=ACETATE, parameters="fallback")
     with pytest.raises(RegionError, match=r"charge of -1 e, but ANI-1x .* as AIMNet2"):
         run_solvation(SolvationSettings(solute=solute, model="ANI-1x"), tmp_path)

@@ -1,4 +1,4 @@
-"""What a run checks from its settings file to its first step, it checks once."""
+"""A run performs each check before its first step only once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def counts(monkeypatch):
     for path in CHECKS:
         module, name = path.rsplit(".", 1)
         count(importlib.import_module(module), name, name)
-    for name in ("runner", "protocol"):  # one limit of the surroundings, wherever it is asked for
+    for name in ("runner", "protocol"):  # both modules import this function
         module = importlib.import_module(f"nnpmm.simulation.{name}")
         count(module, "surroundings_limit", "surroundings_limit")
     count(SpringFamily, "load", "load")
@@ -52,9 +52,9 @@ def counts(monkeypatch):
     return found
 
 
-def test_a_run_checks_everything_once(tmp_path, counts):
+def test_run_checks_everything_once(tmp_path, counts):
     write_settings(tmp_path, water_box(per_edge=3, periodic=True))
     run(tmp_path / "md.yaml", progress=False)
     names = {path.rsplit(".", 1)[1] for path in CHECKS} | {"load", "bind"}
-    # The surroundings' hydrogens are looked at before the network is loaded, too.
+    # The surroundings are checked once more before the network is loaded.
     assert counts == dict.fromkeys(names, 1) | {"surroundings_limit": 2}

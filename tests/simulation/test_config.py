@@ -17,7 +17,7 @@ GOOD = {
 
 
 def changed(**changes):
-    """Return the good settings with values at dotted places (dots written as __)."""
+    """Return valid settings with changed values; ``__`` separates sections and keys."""
     data = copy.deepcopy(GOOD)
     for place, value in changes.items():
         *sections, key = place.split("__")
@@ -86,7 +86,7 @@ def changed(**changes):
         ),
     ],
 )
-def test_a_wrong_setting_gives_one_line_that_names_it(changes, message):
+def test_invalid_setting_gives_one_line_that_names_it(changes, message):
     with pytest.raises(ConfigError) as raised:
         parse_config(changed(**changes), source="md.yaml")
     assert str(raised.value).startswith("md.yaml: ")
@@ -110,7 +110,7 @@ def test_paths_are_relative_to_the_settings_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nets/m.pt", "model.json"])
-def test_a_model_file_is_relative_to_the_settings_file(tmp_path, name):
+def test_model_file_is_relative_to_the_settings_file(tmp_path, name):
     config = parse_config(changed(region__model=name), base=tmp_path)
     assert config.region.model == str(tmp_path / name)
     dumped = config.model_dump(mode="json", context={"base": tmp_path / "deep"})
@@ -118,7 +118,7 @@ def test_a_model_file_is_relative_to_the_settings_file(tmp_path, name):
     assert parse_config(dumped, base=tmp_path / "deep") == config
 
 
-def test_the_name_of_a_model_is_not_read_as_a_path(tmp_path):
+def test_name_of_a_model_is_not_read_as_a_path(tmp_path):
     config = parse_config(changed(region__model="mace-off23-small"), base=tmp_path)
     assert config.region.model == "mace-off23-small"
     dumped = config.model_dump(mode="json", context={"base": tmp_path / "deep"})
@@ -145,7 +145,7 @@ def test_settings_are_unchanged_by_a_round_trip(tmp_path):
         ("", "found NoneType, expected keys"),
     ],
 )
-def test_a_file_that_is_not_a_mapping_gives_one_line(tmp_path, text, message):
+def test_file_that_is_not_a_mapping_gives_one_line(tmp_path, text, message):
     path = tmp_path / "md.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(message)) as raised:
@@ -156,7 +156,7 @@ def test_a_file_that_is_not_a_mapping_gives_one_line(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("written", "read"), [("017", "15"), ("000", "0"), ("0x1", "1"), ("NO", "False"), ("12", "12")]
 )
-def test_names_that_yaml_does_not_read_as_text(tmp_path, written, read):
+def test_residue_names_that_yaml_reads_as_numbers_are_refused(tmp_path, written, read):
     path = tmp_path / "md.yaml"
     text = "system: {{type: build, smiles: CCO, residue_name: {}}}\nregion: {{model: ANI-2x}}\n"
     path.write_text(text.format(f'"{written}"'))
@@ -166,7 +166,7 @@ def test_names_that_yaml_does_not_read_as_text(tmp_path, written, read):
         load_config(path)
 
 
-def test_a_missing_settings_file_is_named(tmp_path):
+def test_missing_settings_file_is_named(tmp_path):
     with pytest.raises(InputFileError, match=r"none\.yaml: cannot read the settings: No such file"):
         load_config(tmp_path / "none.yaml")
 
@@ -201,7 +201,7 @@ def test_every_field_is_described():
 
 
 def test_region_at_the_top_level():
-    """``nnpfile: model.json`` as published, without a section of its own."""
+    """``nnpfile: model.json`` at the top level, without a section ``region``."""
     system = {"type": "openmm", "system": "s.xml", "structure": "s.pdb"}
     flat = parse_config({"system": system, "nnpfile": "model.json"})
     assert flat == parse_config({"system": system, "region": {"nnpfile": "model.json"}})

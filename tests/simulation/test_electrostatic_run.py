@@ -40,7 +40,7 @@ def settings(folder="out", coupling=ELECTROSTATIC, **changes):
     )
 
 
-def test_a_run(tmp_path):
+def test_run_with_electrostatic_embedding(tmp_path):
     load_aimnet(members=0)  # skips the test where there are no weights
     result = run(settings(tmp_path / "run"), progress=False)
     assert result.report is not None and result.report.exists()
@@ -52,7 +52,7 @@ def test_a_run(tmp_path):
     assert "type: electrostatic" in system
 
 
-def test_settings_make_the_coupling():
+def test_settings_create_the_coupling():
     load_aimnet(members=0)
     prepared = prepare_system(settings())
     assert "Electrostatic(charges='network'" in prepared.hybrid.provenance["coupling"]
@@ -61,14 +61,14 @@ def test_settings_make_the_coupling():
     assert LAMBDA_EMBEDDING in force.getGlobalParameters()
 
 
-def test_multiple_time_steps_take_the_charges_along():
+def test_electrostatic_embedding_with_multiple_time_steps():
     load_aimnet(members=0)
     integrator = {"type": "respa", "outer": "2 fs", "inner": "0.5 fs"}
     prepared = prepare_system(settings(integrator=integrator, output={"log_interval": "2 fs"}))
     assert "MultipleTimeSteps" in prepared.hybrid.provenance["coupling"]
 
 
-def test_a_network_without_charges():
+def test_network_without_charges_is_refused():
     with pytest.raises(ModelError, match="without atomic charges"):
         prepare_system(settings(region={"model": "ANI-1x", "members": 0}))
 
@@ -83,7 +83,7 @@ def test_a_network_without_charges():
         ({**ELECTROSTATIC, "cutoff": "0 nm"}, "coupling.cutoff"),
     ],
 )
-def test_settings_that_make_no_sense(coupling, words):
+def test_invalid_settings_are_refused(coupling, words):
     with pytest.raises(ConfigError, match=words):
         settings(coupling=coupling)
 
@@ -94,8 +94,8 @@ def test_link_atoms_are_refused():
         prepare_system(config)
 
 
-def test_legs_of_a_solvation_free_energy():
-    """The decoupled network's states know the parameters; the vacuum has no surroundings."""
+def test_leg_of_a_solvation_free_energy_has_all_parameters():
+    """The network's force has the parameters of all states."""
     load_aimnet(members=0)
     molecule = molecule_from_smiles("CO", seed=1)
     parameters = parameterize(molecule)
@@ -111,6 +111,6 @@ def test_legs_of_a_solvation_free_energy():
     assert isinstance(box, MMSystem)
 
 
-def test_the_default_is_mechanical():
+def test_default_coupling_is_mechanical():
     coupling = create_coupling(CouplingConfig(), constraints="none", inside=Replaced())
     assert type(coupling).__name__ == "Mechanical"

@@ -18,7 +18,7 @@ from nnpmm.simulation import difference_of, load_config, reweight_trajectories
 
 
 class StiffFamily:
-    """The stiff bond by its name."""
+    """A family of models with the stiff bond."""
 
     options = ()
     accepts = "stiff"
@@ -67,7 +67,7 @@ def write_inputs(folder, name, system, topology):
 
 
 @pytest.mark.parametrize("network", [(), ("nnp.dcd",)], ids=["one ensemble", "both"])
-def test_a_known_difference(bond, network):
+def test_reweighting_gives_the_exact_difference(bond, network):
     config = load_config(bond / "bond.yaml")
     seen = []
     found = reweight_trajectories(
@@ -79,14 +79,14 @@ def test_a_known_difference(bond, network):
     assert seen[-1] == (network[-1] if network else "mm.dcd", 2000, 2000)
 
 
-def test_an_environment_minus_itself_is_zero(bond):
+def test_difference_from_itself_is_zero(bond):
     found = reweight_trajectories(load_config(bond / "bond.yaml"), [bond / "mm.dcd"])
     difference = difference_of(found, found)
     assert difference.value == 0
     assert difference.error == pytest.approx(np.sqrt(2) * found.error)
 
 
-def test_the_command(call, bond):
+def test_command_prints_the_difference_to_a_reference(call, bond):
     """The command prints the library's number and subtracts a reference."""
     config = bond / "bond.yaml"
     expected = reweight_trajectories(load_config(config), [bond / "mm.dcd"])
@@ -102,8 +102,8 @@ def test_the_command(call, bond):
     assert data["difference"]["kJ/mol"] == pytest.approx(value, abs=1e-9)
 
 
-def test_frames_with_a_broken_bond(call, bond, caplog):
-    """They cause an error, or are left out with a warning; both messages name them."""
+def test_frames_with_a_broken_bond_are_refused_or_left_out(call, bond, caplog):
+    """Both messages list the frames."""
     frames = mdtraj.load(str(bond / "mm.dcd"), top=str(bond / "bond.pdb"))
     frames.xyz[[3, 70]] *= 3
     frames.save_dcd(str(bond / "broken.dcd"))
@@ -117,14 +117,14 @@ def test_frames_with_a_broken_bond(call, bond, caplog):
     assert abs(data["kJ/mol"] - exact_difference()) < 3 * data["error"]
 
 
-def test_frames_of_other_atoms(bond):
+def test_frames_with_wrong_number_of_atoms_are_refused(bond):
     extra = mdtraj.load(str(bond / "mm.dcd"), top=str(bond / "bond.pdb")).atom_slice([0])
     extra.save_dcd(str(bond / "one.dcd"))
     with pytest.raises(InputFileError, match="found 1 atoms in the trajectory and 2"):
         reweight_trajectories(load_config(bond / "bond.yaml"), [bond / "one.dcd"])
 
 
-def test_a_periodic_system_needs_boxes(bond):
+def test_periodic_system_requires_boxes(bond):
     system, topology = mm_bond()
     force = next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
     force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
@@ -136,7 +136,7 @@ def test_a_periodic_system_needs_boxes(bond):
         reweight_trajectories(load_config(bond / "periodic.yaml"), [bond / "mm.dcd"])
 
 
-def test_bad_input(call, bond):
+def test_bad_input_gives_one_line(call, bond):
     config = bond / "bond.yaml"
     with pytest.raises(ConfigError, match="found no trajectory"):
         reweight_trajectories(load_config(config), [])

@@ -1,4 +1,4 @@
-"""The log has the network's energy without calling it again, where the last call was just there."""
+"""The log reuses the network's energy of the last step if the positions are the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WATER, TWO_WATERS = (0, 1, 2), (0, 1, 2, 24, 25, 26)
 
 
 def pairs(positions, numbers, charge):
-    """Springs between all atoms, so that molecules that move apart are noticed."""
+    """Springs between all atoms, also of different molecules."""
     CALLS.append(positions.copy())
     i, j = np.triu_indices(len(positions), 1)
     bond = positions[j] - positions[i]
@@ -44,12 +44,14 @@ def _half(found):
 
 @pytest.fixture(scope="module")
 def mm():
-    return water_box(3, periodic=True, flexibleConstraints=True)  # has terms to interpolate
+    return water_box(
+        3, periodic=True, flexibleConstraints=True
+    )  # with bonded terms, which interpolation needs
 
 
 @pytest.fixture
 def no_call(monkeypatch):
-    """Return a function from which on the log may not evaluate a network."""
+    """Return a function that makes further evaluations of the network an error."""
 
     def refuse(*_):
         raise AssertionError("the network is evaluated for the log")
@@ -69,14 +71,14 @@ def simulated(mm, hybrid, platform="Reference", *, barostat=False):
 
 
 def read(context, monitor, *, energy=True):
-    """Return what a row of the log says, and the energy of the network's force."""
+    """Return the reading for a row of the log."""
     state = context.getState(positions=True, energy=energy)
     positions = state.getPositions(asNumpy=True)._value
     return monitor.read(positions, state.getPeriodicBoxVectors(asNumpy=True)._value)
 
 
 def fresh(context, monitor, evaluator):
-    """Return the energy of a network that no step has called, at a context's positions."""
+    """Return the energy of an independent evaluator at a context's positions."""
     state = context.getState(positions=True)
     box = state.getPeriodicBoxVectors(asNumpy=True)._value
     return evaluator(monitor.whole(state.getPositions(asNumpy=True)._value, box))[0]
@@ -94,7 +96,7 @@ def fresh(context, monitor, evaluator):
     ],
     ids=["plain", "constraints", "interpolated", "inner network"],
 )
-def test_the_last_step_is_found_again(mm, no_call, platform, region, coupling):
+def test_log_reuses_the_energy_of_the_last_step(mm, no_call, platform, region, coupling):
     hybrid = couple(mm.system, mm.topology, region, PAIRS, coupling=coupling)
     context, monitor = simulated(mm, hybrid, platform), RegionMonitor(hybrid)
     expected = fresh(context, monitor, PAIRS.bind([8, 1, 1] * (len(region) // 3)))
@@ -103,7 +105,7 @@ def test_the_last_step_is_found_again(mm, no_call, platform, region, coupling):
     assert expected > 0.01
 
 
-def test_members_come_with_it(mm, no_call):
+def test_log_reuses_the_member_energies_of_the_last_step(mm, no_call):
     hybrid = couple(mm.system, mm.topology, WATER, SpringModel())
     context, monitor = simulated(mm, hybrid), RegionMonitor(hybrid)
     other = SpringModel().bind([8, 1, 1])
@@ -117,8 +119,8 @@ def test_members_come_with_it(mm, no_call):
     assert found.deviation == pytest.approx(np.std(members, ddof=1), abs=1e-9)
 
 
-def test_a_trial_move_of_the_barostat_is_not_taken_for_the_state(mm):
-    """The last call may have been at the scaled positions of a move that was refused."""
+def test_rejected_barostat_moves_are_not_logged(mm):
+    """The last evaluation may be at the scaled positions of a rejected move."""
     hybrid = couple(mm.system, mm.topology, TWO_WATERS, PAIRS)
     context, monitor = simulated(mm, hybrid, barostat=True), RegionMonitor(hybrid)
     other = PAIRS.bind([8, 1, 1, 8, 1, 1])
@@ -135,7 +137,7 @@ def test_a_trial_move_of_the_barostat_is_not_taken_for_the_state(mm):
     assert stale > 0
 
 
-def test_where_the_network_was_not_called_it_is_evaluated(mm):
+def test_network_is_evaluated_if_the_step_did_not_call_it(mm):
     coupling = Mechanical(inside=Interpolated())
     hybrid = couple(mm.system, mm.topology, WATER, PAIRS, coupling=coupling)
     context, monitor = simulated(mm, hybrid), RegionMonitor(hybrid)
@@ -148,8 +150,8 @@ def test_where_the_network_was_not_called_it_is_evaluated(mm):
 
 
 @pytest.mark.parametrize("ensemble", ["NVT", "NPT"])
-def test_a_row_of_the_log_costs_one_evaluation(mm, tmp_path, ensemble):
-    """That of the potential energy, which OpenMM asks for; frames and checkpoints cost none."""
+def test_log_row_costs_one_evaluation(mm, tmp_path, ensemble):
+    """OpenMM evaluates the potential energy for each row; frames and checkpoints cost nothing."""
     outside = dataclasses.replace(mm, positions=mm.positions - 0.4)
     counts, rows = [], []
     for name, interval in (("few", "50 fs"), ("many", "2 fs")):

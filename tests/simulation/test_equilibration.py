@@ -1,4 +1,4 @@
-"""Ensemble, warm-up and equilibration: defaults that reach the state that production samples."""
+"""Ensemble, warm-up and equilibration: defaults, and warnings at the start of production."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ensemble_of(system, **ensemble):
     return parse_config(settings).ensemble
 
 
-def test_a_built_box_is_under_pressure_control_unless_the_user_says_otherwise():
+def test_built_box_has_constant_pressure_by_default():
     assert ensemble_of(BUILD).type == "NPT"
     assert ensemble_of(BUILD, temperature="310 K").type == "NPT"
     assert ensemble_of(BUILD, type="NVT").type == "NVT"
@@ -46,13 +46,13 @@ def test_a_built_box_is_under_pressure_control_unless_the_user_says_otherwise():
     assert ensemble_of(BUILD, temperature="310 K").temperature == 310
 
 
-@pytest.mark.parametrize(("ensemble", "speaks"), [({}, False), ({"type": "NVT"}, True)])
-def test_nvt_in_a_built_box_warns_of_its_density(caplog, ensemble, speaks):
+@pytest.mark.parametrize(("ensemble", "warns"), [({}, False), ({"type": "NVT"}, True)])
+def test_built_box_at_constant_volume_gives_a_warning(caplog, ensemble, warns):
     config = parse_config({"system": BUILD, "region": REGION, "ensemble": ensemble})
     prepared = prepare_system(config)
     found = [r.getMessage() for r in caplog.records if "density" in r.getMessage()]
-    assert len(found) == speaks
-    if speaks:
+    assert len(found) == warns
+    if warns:
         density = Thermometer(prepared.hybrid.system).density(
             np.linalg.det(prepared.mm.box_vectors)
         )
@@ -60,7 +60,7 @@ def test_nvt_in_a_built_box_warns_of_its_density(caplog, ensemble, speaks):
     assert prepared.expected_density is not None
 
 
-def test_the_ramp_ends_before_the_warm_up_does():
+def test_ramp_ends_before_the_warm_up():
     for n_steps in (10, 1000, 12345):
         stage = Stage("warmup", 0, n_steps, start_temperature=10.0)
         values = np.array([ramp_temperature(stage, step, 300.0) for step in range(n_steps)])
@@ -69,7 +69,7 @@ def test_the_ramp_ends_before_the_warm_up_does():
 
 
 def liquid_water():
-    """A box of about a hundred waters from a simulation of the liquid, the first one the region."""
+    """A box of about a hundred waters; the first one is the region."""
     force_field = app.ForceField("amber14/tip3p.xml")
     modeller = app.Modeller(app.Topology(), [] * unit.nanometer)
     modeller.addSolvent(force_field, boxSize=openmm.Vec3(1.5, 1.5, 1.5) * unit.nanometer)
@@ -81,7 +81,7 @@ def liquid_water():
     return prepare(mm, SpringModel())
 
 
-def test_the_warm_up_reaches_its_temperature(tmp_path):
+def test_warm_up_reaches_its_temperature(tmp_path):
     prepared = liquid_water()
     stages = {
         "minimize": {"max_iterations": 100},
@@ -94,13 +94,13 @@ def test_the_warm_up_reaches_its_temperature(tmp_path):
     run_protocol(prepared, settings, progress=False)
     temperatures = read_log(tmp_path / "log.csv")[1]["temperature_k"]
     assert temperatures[0] < 50
-    # The last 0.1 ps; at 1/ps it has reached less than half of it.
+    # The last 0.1 ps. With a friction of 1/ps, less than half of 300 K would be reached.
     freedom = Thermometer(prepared.hybrid.system).degrees_of_freedom
     assert abs(temperatures[-10:].mean() - 300) < temperature_limit(300, freedom, 1, 1.0)
 
 
 def start_warnings(folder, caplog, *, ensemble=None, expected=None, log="20 fs", **stages):
-    """Run to production and return what is said about its beginning."""
+    """Run to production and return the warnings about its start."""
     prepared = prepared_water(periodic=True, per_edge=4)
     prepared = dataclasses.replace(prepared, expected_density=expected)
     stages = {"minimize": {"max_iterations": 50}, "equilibrate": None, **stages}
@@ -110,44 +110,44 @@ def start_warnings(folder, caplog, *, ensemble=None, expected=None, log="20 fs",
     return [text for text in caplog.messages if text.startswith("production begins")]
 
 
-# Far shorter than the response of the bath: the lattice of the start keeps its own energy.
+# Far shorter than the response time of the thermostat, so the initial lattice keeps its energy.
 LOOSE = {"length": "0.1 ps", "friction": "0.1 1/ps"}
 
 
 @pytest.mark.parametrize("log", ["20 fs", "10 ps"])  # with rows to average over, and without
-def test_production_off_temperature_is_said(tmp_path, caplog, log):
+def test_production_at_wrong_temperature_gives_a_warning(tmp_path, caplog, log):
     (text,) = start_warnings(tmp_path, caplog, warmup=LOOSE, log=log)
     found = float(text.split("begins at ")[1].split(" K")[0])
     assert abs(found - 300) > 60
     assert "the ensemble has 300 K: make stages.warmup and stages.equilibrate longer" in text
 
 
-def test_a_short_equilibration_after_a_cold_warm_up_is_seen(tmp_path, caplog):
+def test_short_equilibration_after_a_cold_warm_up_gives_a_warning(tmp_path, caplog):
     (text,) = start_warnings(tmp_path, caplog, warmup=LOOSE, equilibrate={"length": "0.1 ps"})
     assert "average over the end of equilibrate" in text
 
 
 @pytest.mark.parametrize("warmup", [{"length": "1 ps"}, None])
-def test_production_at_its_temperature_is_not_remarked_on(tmp_path, caplog, warmup):
+def test_production_at_its_temperature_gives_no_warning(tmp_path, caplog, warmup):
     assert start_warnings(tmp_path, caplog, warmup=warmup) == []
 
 
 @pytest.mark.parametrize(
-    ("factor", "kind", "speaks"),
+    ("factor", "kind", "warns"),
     [(1.05, "NPT", True), (0.95, "NPT", True), (1.0, "NPT", False), (1.05, "NVT", False)],
 )
-def test_production_off_density_is_said(tmp_path, caplog, factor, kind, speaks):
+def test_production_at_wrong_density_gives_a_warning(tmp_path, caplog, factor, kind, warns):
     box = water_box(4, periodic=True)
     density = 64 * 18.015 / np.linalg.det(box.box_vectors) * 1.66054e-3
     expected = ExpectedDensity(factor * density, 0.02, 0.985, "tip3p")
     ensemble = {"type": kind, "barostat_interval": 10000}
     found = start_warnings(tmp_path, caplog, warmup=None, ensemble=ensemble, expected=expected)
-    assert len(found) == speaks
-    if speaks:
+    assert len(found) == warns
+    if warns:
         assert f"at a density of {density:.3f} g/ml, expected is {factor * density:.3f}" in found[0]
 
 
-def test_chance_alone_stays_within_the_limit():
+def test_temperature_limit_covers_statistical_fluctuations():
     generator = np.random.default_rng(5)
     for freedom, n in ((60, 1), (600, 5), (30000, 40)):
         kinetic = generator.chisquare(freedom, size=(4000, n)) / freedom
@@ -155,7 +155,7 @@ def test_chance_alone_stays_within_the_limit():
         limit = temperature_limit(300.0, freedom, n, friction_interval=1e6)
         assert (np.abs(means - 300) > limit).mean() < 2e-3
         assert limit <= max(6.0, 6 * means.std())
-    # Readings far closer than the response of the bath are worth one.
+    # Readings within the response time of the thermostat count as one.
     one = temperature_limit(300.0, 600, 1, 1.0)
     assert temperature_limit(300.0, 600, 50, 1e-6) == pytest.approx(one)
     assert temperature_limit(300.0, 600, 50, 0.0) == pytest.approx(one)
@@ -170,13 +170,15 @@ def test_expected_density_counts_water_and_solute():
         assert expected.water == pytest.approx(water, abs=0.003)
         assert 0 < expected.density - expected.water < 0.01  # paracetamol is denser than water
         built = Thermometer(box.system).density(np.linalg.det(box.box_vectors))
-        assert built < expected.density - expected.tolerance  # gaps where the water was cut
+        assert (
+            built < expected.density - expected.tolerance
+        )  # gaps at the faces of the box and around the solute
     for ensemble in ({"temperature": 400}, {"pressure": 1000}):
         found = expected_density(box.topology, box.system, "opc", EnsembleConfig(**ensemble))
         assert found is None
 
 
-def test_scaled_masses_do_not_count_in_the_density():
+def test_scaled_masses_do_not_change_the_density():
     mm = water_box(3, periodic=True)
     heavy = copy.deepcopy(mm.system)
     scale_masses(heavy, range(3), 5.0)

@@ -1,4 +1,4 @@
-"""Sections of a GROMACS topology that OpenMM's reader would leave out without a word."""
+"""Sections of a GROMACS topology that OpenMM's reader ignores silently."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load(folder, addition, **system):
     )
 
 
-def test_position_restraints_are_named_with_the_remedy(tmp_path, caplog):
+def test_position_restraints_give_a_warning(tmp_path, caplog):
     load(tmp_path, POSITION)
     (message,) = caplog.messages
     assert "x.top: [ position_restraints ] (lines: 2): left out" in message
@@ -37,19 +37,21 @@ def test_only_active_sections_are_read(tmp_path, caplog, defines):
 def test_included_files_and_unused_molecules(tmp_path, caplog):
     (tmp_path / "posre.itp").write_text(POSITION)
     other = TOP[TOP.index("[ moleculetype ]") : TOP.index("[ system ]")].replace("MOL", "LIG")
-    load(tmp_path, f'{other}\n#include "posre.itp"')  # of LIG, which the system does not contain
+    load(
+        tmp_path, f'{other}\n#include "posre.itp"'
+    )  # belongs to LIG, which the system does not contain
     assert caplog.messages == []
     load(tmp_path, '#include "posre.itp"')
     assert "[ position_restraints ] (lines: 2)" in caplog.text
 
 
-def test_an_empty_section_is_ignored(tmp_path, caplog):
+def test_empty_section_is_ignored(tmp_path, caplog):
     load(tmp_path, "[ position_restraints ]\n; none\n[ pairs_nb ]\n")
     assert caplog.messages == []
 
 
 @pytest.mark.parametrize("section", sorted(gromacs_directives._RESTRAINTS))
-def test_every_kind_of_restraint_is_named(tmp_path, caplog, section):
+def test_every_kind_of_restraint_gives_a_warning(tmp_path, caplog, section):
     load(tmp_path, f"[ {section} ]\n1 2 1 1 1\n")
     assert f"[ {section} ] (lines: 1)" in caplog.text
 
@@ -70,11 +72,11 @@ def test_sections_of_the_force_field_are_refused(tmp_path, section):
         ("[ constraints ]\n1 6 1 0.2\n", "constraint between atoms 1 and 6 of MOL replaces a bond"),
     ],
 )
-def test_what_would_change_the_system_is_refused(tmp_path, text, message):
+def test_directives_that_would_change_the_system_are_refused(tmp_path, text, message):
     with pytest.raises(InputFileError, match=message):
         load(tmp_path, text)
 
 
 @pytest.mark.parametrize("text", ["[ constraints ]\n1 6 2 0.2\n", "[ constraints ]\n1 2 1 0.14\n"])
-def test_constraints_that_exclude_nothing_more_pass(tmp_path, text):
+def test_constraints_without_further_exclusions_are_accepted(tmp_path, text):
     assert load(tmp_path, text).system.getNumConstraints() > 0

@@ -220,7 +220,7 @@ def test_openmm_xml_and_wrapped_coordinates(tmp_path):
     assert energy(loaded) == pytest.approx(energy(mm), abs=2.0)  # PDB rounds to 1e-4 nm
 
 
-def test_openmm_xml_with_code_is_refused_unread(tmp_path):
+def test_openmm_xml_with_code_is_refused(tmp_path):
     write_water(tmp_path)
     hybrid = prepared_water(periodic=True, per_edge=3).hybrid.system
     files = {
@@ -238,7 +238,7 @@ def test_openmm_xml_with_code_is_refused_unread(tmp_path):
             load(files)
 
 
-def test_control_characters_as_openmm_writes_them(tmp_path):
+def test_escaped_control_characters_are_read(tmp_path):
     """A newline in an expression, a tab in a name: OpenMM writes them as &#x0A; and &#x09;."""
     mm = write_water(tmp_path)
     wall = openmm.CustomExternalForce("0.5*k*z^2;\nk=10")
@@ -325,7 +325,7 @@ def test_barostats_and_thermostats_are_recognised_by_their_type(tmp_path, caplog
         lambda: openmm.MonteCarloFlexibleBarostat(1, 300),
     ],
 )
-def test_the_isotropic_barostat_replaces_no_other_kind(tmp_path, caplog, barostat):
+def test_isotropic_barostat_does_not_replace_other_kinds(tmp_path, caplog, barostat):
     kind = type(barostat()).__name__
     with pytest.raises(ConfigError, match=f"found NPT, and a {kind} .*: set NVT, or remove it"):
         load_with_forces(tmp_path, {"pressure": barostat()}, "NPT")

@@ -1,4 +1,4 @@
-"""Several time steps through the settings of ``nnpmm run``: what runs, and what is refused."""
+"""Multiple time steps in the settings of ``nnpmm run``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def settings(integrator=RESPA, *, region=None, system=None, **changes):
     )
 
 
-def test_a_run_goes_from_start_to_report(tmp_path):
+def test_run_writes_log_and_report(tmp_path):
     config = in_folder(settings(ensemble={"type": "NPT"}), tmp_path / "run")
     assert config.timestep == pytest.approx(0.002)
     result = run(config, progress=False)
@@ -58,8 +58,8 @@ def in_folder(config, folder):
 
 
 @pytest.mark.parametrize("stop", [False, True])
-def test_a_run_is_watched(tmp_path, monkeypatch, caplog, stop):
-    """With a range that no molecule stays in: a warning, or the end."""
+def test_watchdog_warns_or_stops_a_run(tmp_path, monkeypatch, caplog, stop):
+    """With a range that every molecule leaves."""
     monkeypatch.setattr(WatchdogRanges.__init__, "__defaults__", (1e-6, 1.5, 1.2))
     watched = RESPA | {"watchdog": {"interval": "0.02 ps", "stop": stop}}
     config = in_folder(settings(watched), tmp_path / "run")
@@ -73,7 +73,7 @@ def test_a_run_is_watched(tmp_path, monkeypatch, caplog, stop):
     assert "the network is far from the inner potential" in caplog.text
 
 
-def test_nobody_watches_single_steps_or_where_it_is_not_wanted():
+def test_no_watchdog_with_a_single_time_step_or_if_disabled():
     for integrator in ({"type": "langevin"}, RESPA | {"watchdog": None}):
         config = settings(integrator)
         prepared = prepare_system(config)
@@ -88,7 +88,7 @@ def test_nobody_watches_single_steps_or_where_it_is_not_wanted():
         ("network", Role.INNER_NETWORK.value),
     ],
 )
-def test_every_inner_potential_leaves_the_energy_alone(inner_potential, name):
+def test_inner_potentials_do_not_change_the_energy(inner_potential, name):
     config = settings(RESPA | {"inner_potential": inner_potential})
     prepared = prepare_system(config)
     assert name in {force.getName() for force in prepared.hybrid.system.getForces()}
@@ -105,7 +105,7 @@ def test_every_inner_potential_leaves_the_energy_alone(inner_potential, name):
     assert energies[0] == pytest.approx(energies[1], abs=0.05)
 
 
-def test_the_network_is_in_the_slow_group():
+def test_network_is_in_the_slow_group():
     config = settings(RESPA | {"middle": "1 fs", "short_range": ["0.45 nm", "0.6 nm"]})
     prepared = prepare_system(config)
     before = [force.getForceGroup() for force in prepared.hybrid.system.getForces()]
@@ -133,12 +133,12 @@ def test_the_network_is_in_the_slow_group():
         ({"type": "verlet"}, "integrator.type"),
     ],
 )
-def test_settings_that_do_not_fit_together(integrator, message):
+def test_contradictory_settings_are_refused(integrator, message):
     with pytest.raises(ConfigError, match=message):
         settings(integrator)
 
 
-def test_the_timestep_is_the_outer_one():
+def test_timestep_with_respa_is_refused():
     with pytest.raises(ConfigError, match="leave out timestep"):
         settings(timestep="1 fs")
 
@@ -160,8 +160,8 @@ def test_unstable_steps_are_refused(integrator, message):
         check_integrator(prepare_system(config).hybrid.system, config)
 
 
-def test_slow_forces_get_five_steps_per_period():
-    """Heavier masses make 3 fs possible with free hydrogens; their own masses do not."""
+def test_slow_forces_have_five_steps_per_period():
+    """Scaled masses allow 3 fs with free hydrogens; with unscaled masses 2 fs is refused."""
     output = dict.fromkeys(("trajectory_interval", "log_interval", "checkpoint_interval"), "3 ps")
     stages = {"production": {"length": "3 ps"}, "warmup": None, "equilibrate": None}
     respa = RESPA | {"outer": "3 fs", "watchdog": None}
@@ -173,7 +173,7 @@ def test_slow_forces_get_five_steps_per_period():
 
 
 @pytest.mark.parametrize(("inner_potential", "mass_factor"), [("force-field", 1), ("network", 2)])
-def test_heavy_kept_hydrogens_allow_longer_steps(inner_potential, mass_factor):
+def test_heavy_constrained_hydrogens_allow_longer_steps(inner_potential, mass_factor):
     config = settings(
         {"type": "respa", "inner": "2 fs", "outer": "4 fs", "inner_potential": inner_potential},
         region={"constraints": "keep", "mass_factor": mass_factor},
@@ -187,8 +187,8 @@ def test_heavy_kept_hydrogens_allow_longer_steps(inner_potential, mass_factor):
     check_integrator(prepare_system(config).hybrid.system, config)
 
 
-def test_a_run_goes_on(tmp_path):
-    """The log of a run in two parts has the rows of both."""
+def test_resume_continues_the_log(tmp_path):
+    """The log of a resumed run has the rows of both parts."""
     longer = {"minimize": None, "warmup": None, "equilibrate": None}
     for length, resume in (("0.04 ps", False), ("0.08 ps", True)):
         stages = longer | {"production": {"length": length}}
@@ -199,18 +199,18 @@ def test_a_run_goes_on(tmp_path):
     assert np.isfinite(log["potential_energy_kj_mol"]).all()
 
 
-def test_a_system_without_inner_potential_is_refused():
+def test_system_without_inner_potential_is_refused():
     plain = prepare_system(settings({"type": "langevin"}))
     with pytest.raises(ConfigError, match="the region has no inner potential"):
         check_integrator(plain.hybrid.system, settings())
 
 
-def test_a_heat_bath_is_needed():
+def test_thermostat_is_required():
     config = settings(ensemble={"friction": 0})
     with pytest.raises(ConfigError, match=r"ensemble.friction: found 0"):
         check_integrator(prepare_system(config).hybrid.system, config)
 
 
-def test_one_member_has_no_other_one():
+def test_inner_network_requires_two_members():
     with pytest.raises(ConfigError, match="two members or more"):
         prepare_system(settings(RESPA | {"inner_potential": "network"}, region={"members": 0}))

@@ -1,4 +1,4 @@
-"""Minimisation: down within its bound, what was reached is kept, surroundings come first."""
+"""Minimisation: number of iterations, result against OpenMM, surroundings first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnpmm.simulation.stages.progress import progress_display
 
 
 def turned_water():
-    """Water on a grid, every other molecule turned by 90 degrees: far from a minimum."""
+    """Water on a grid, every other molecule rotated by 90 degrees, far from a minimum."""
     prepared = prepared_water(periodic=True, per_edge=3)
     molecules = prepared.mm.positions.reshape(-1, 3, 3).copy()
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
@@ -33,8 +33,8 @@ def energy_of(context):
     return context.getState(energy=True).getPotentialEnergy()._value
 
 
-def test_a_minimisation_goes_down_within_its_bound():
-    """Each bound reaches lower than the one before, constraints satisfied, none is overrun."""
+def test_minimisation_lowers_the_energy_within_its_iterations():
+    """More iterations reach lower energies, and constraints are satisfied."""
     energies = [energy_of(turned_water())]
     for bound in (5, 20, 100, 400):
         context, seen = turned_water(), []
@@ -56,19 +56,19 @@ def test_a_minimisation_goes_down_within_its_bound():
     assert (np.diff(energies) < 0).all()
 
 
-def test_a_minimisation_reaches_what_openmm_reaches():
+def test_minimisation_reaches_the_energy_of_openmm():
     found, expected = turned_water(), turned_water()
     settings = MinimizeConfig(max_iterations=2000, tolerance=1.0)
     with progress_display(False) as display:
         minimize(found, settings, display, StopFlag())
     openmm.LocalEnergyMinimizer.minimize(expected, 1.0, 2000)
-    # Two minima of a rough landscape: equal to a percent of what was gained.
+    # The two minima can differ, so allow 5 % of the decrease in energy.
     gained = energy_of(turned_water()) - energy_of(expected)
     assert energy_of(found) < energy_of(expected) + 0.05 * gained
 
 
-def test_the_surroundings_are_relaxed_without_the_network(monkeypatch):
-    """A water in the region's face moves first: half of the iterations call no network."""
+def test_surroundings_are_relaxed_without_the_network(monkeypatch):
+    """A water overlaps with the region. Half of the iterations do not evaluate the network."""
     prepared = prepared_water(periodic=True, per_edge=3)
     positions = np.array(prepared.mm.positions)
     positions[3:6] += positions[0] + (0.0, 0.0, 0.15) - positions[3]
@@ -90,10 +90,10 @@ def test_the_surroundings_are_relaxed_without_the_network(monkeypatch):
         counts.append(len(calls))
         energies.append(energy_of(context))
     assert counts[0] < 0.7 * counts[1]
-    assert max(energies) < -250  # they end in different minima; the start is far above zero
+    assert max(energies) < -250  # the minima can differ; the initial energy is far above zero
 
 
-def test_a_signal_ends_a_minimisation():
+def test_signal_ends_a_minimisation():
     prepared = prepared_water(periodic=True, per_edge=3)
     context = openmm.Context(prepared.hybrid.system, openmm.VerletIntegrator(0.001))
     context.setPositions(prepared.mm.positions)

@@ -1,4 +1,4 @@
-"""A full disk, files that disappear, folders that cannot be written: one line, and data safe."""
+"""Full disks, removed files, unwritable folders: one line, and no loss of data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("empty_report")
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """A run that nothing disturbed: its folder by format."""
+    """An undisturbed run: its folder by format."""
     folders = {fmt: tmp_path_factory.mktemp(f"reference-{fmt}") for fmt in ("dcd", "xtc")}
     for fmt, folder in folders.items():
         go(folder, fmt=fmt)
@@ -34,7 +34,7 @@ def reference(tmp_path_factory):
 
 @contextmanager
 def longest_file(size):
-    """Let the system refuse to make a file longer than some bytes, as a full disk would."""
+    """Limit the size of files, as a full disk would."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -51,7 +51,7 @@ def require_one_line(raised, *words):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_no_space_for_a_frame(tmp_path, reference, fmt):
+def test_full_disk_while_writing_a_frame(tmp_path, reference, fmt):
     limit = (reference[fmt] / f"trajectory.{fmt}").stat().st_size // 2 + 5
 
     def open_limited(*arguments):
@@ -75,8 +75,8 @@ def test_no_space_for_a_frame(tmp_path, reference, fmt):
 
 
 @pytest.mark.parametrize("count", [1, 4, 12, 61, 62, 64, 65, "final.pdb", "report.png"])
-def test_no_space_for_a_file(tmp_path, monkeypatch, reference, count):
-    """Whatever is being written when the disk fills up; it stays full until the run has ended."""
+def test_full_disk_while_writing_a_file(tmp_path, monkeypatch, reference, count):
+    """The disk fills up at various writes, and stays full until the run has ended."""
     calls = [0]
 
     def full(function):
@@ -105,7 +105,7 @@ def test_no_space_for_a_file(tmp_path, monkeypatch, reference, count):
 
 @contextmanager
 def small_disk(folder, size):
-    """Mount a file system of some bytes, if this user may."""
+    """Mount a small file system, if this user may."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("only root can mount a small file system")
@@ -116,7 +116,7 @@ def small_disk(folder, size):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_a_disk_that_fills_up(tmp_path, reference, fmt):
+def test_small_disk_that_fills_up(tmp_path, reference, fmt):
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk, "1000k"):
@@ -132,7 +132,7 @@ def test_a_disk_that_fills_up(tmp_path, reference, fmt):
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
 @pytest.mark.parametrize("name", ["log.csv", "trajectory", "folder"])
-def test_what_is_removed_during_the_run(tmp_path, monkeypatch, fmt, name):
+def test_files_removed_during_the_run(tmp_path, monkeypatch, fmt, name):
     folder = tmp_path / "run"
     removed = folder / {"trajectory": f"trajectory.{fmt}", "folder": "."}.get(name, name)
     original = StageLoop._write_due
@@ -156,11 +156,11 @@ def test_what_is_removed_during_the_run(tmp_path, monkeypatch, fmt, name):
 
 @contextmanager
 def read_only(folder):
-    """Keep this process from writing into a folder, root too where it may mount."""
+    """Make a folder read-only, also for root."""
     if os.geteuid():
         folder.chmod(0o555)
     elif subprocess.run(["mount", "--bind", "-o", "ro", folder, folder]).returncode:
-        pytest.skip("this root cannot mount")
+        pytest.skip("root cannot mount here")
     try:
         yield
     finally:
@@ -170,7 +170,7 @@ def read_only(folder):
             subprocess.run(["umount", folder], check=True)
 
 
-def test_a_folder_that_is_read_only_at_resume(tmp_path):
+def test_read_only_folder_at_resume(tmp_path):
     folder = tmp_path / "run"
     go(folder, production="0.02 ps")
     with read_only(folder), pytest.raises((SimulationError, ConfigError)) as raised:
@@ -183,7 +183,7 @@ def test_a_folder_that_is_read_only_at_resume(tmp_path):
 @pytest.mark.parametrize(
     "name", ["checkpoint.json", "provenance.json", "log.csv", "trajectory.dcd", "run.lock"]
 )
-def test_a_folder_in_place_of_a_file(tmp_path, name, resume):
+def test_folder_in_place_of_a_file(tmp_path, name, resume):
     if resume:
         go(tmp_path, production="0.01 ps")
     (tmp_path / name).unlink(missing_ok=True)
@@ -199,7 +199,7 @@ def test_a_folder_in_place_of_a_file(tmp_path, name, resume):
 
 @pytest.mark.parametrize("name", ["run.lock", "settings.yaml.tmp", "checkpoint.json.tmp"])
 @pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
-def test_no_link_is_followed(tmp_path, name, link):
+def test_links_are_not_followed(tmp_path, name, link):
     precious = tmp_path / "precious.txt"
     precious.write_text("mine")
     folder = tmp_path / "run"
@@ -214,7 +214,7 @@ def test_no_link_is_followed(tmp_path, name, link):
     assert precious.read_text() == "mine"
 
 
-def test_links_in_place_of_output_are_replaced_by_a_new_run(tmp_path):
+def test_new_run_replaces_links_in_place_of_output(tmp_path):
     precious = tmp_path / "precious.txt"
     precious.write_text("mine")
     folder = tmp_path / "run"
@@ -228,8 +228,8 @@ def test_links_in_place_of_output_are_replaced_by_a_new_run(tmp_path):
     assert Path(folder / "log.csv").stat().st_size > 0
 
 
-def test_only_what_cannot_be_written_is_called_so(tmp_path, monkeypatch):
-    """A network that reads a file of its own, or asks another machine, may fail on its own."""
+def test_other_os_errors_are_not_reported_as_output_failures(tmp_path, monkeypatch):
+    """For example, a network may read files or use a connection."""
 
     def lost(*_):
         raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
@@ -241,7 +241,7 @@ def test_only_what_cannot_be_written_is_called_so(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("refused", ["checkpoint", "log.csv", "report.png"])
 def test_files_that_cannot_be_removed(tmp_path, monkeypatch, refused):
-    """An old checkpoint, the log of a run before it, and the report of a run that goes on."""
+    """An old checkpoint, an old log, and the report of a run that is resumed."""
     if refused != "log.csv":
         go(tmp_path, production="0.01 ps")
     unlink = Path.unlink

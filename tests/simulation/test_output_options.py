@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("empty_report")
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_a_trajectory_of_a_selection_is_that_part_of_the_whole(tmp_path, fmt):
+def test_selected_atoms_match_the_whole_trajectory(tmp_path, fmt):
     whole, part = tmp_path / "whole", tmp_path / "part"
     run_protocol(prepared_water(), protocol(whole, fmt=fmt), progress=False)
     settings = protocol(part, fmt=fmt, output={"trajectory_atoms": "resid 0 or resid 3"})
@@ -26,7 +26,7 @@ def test_a_trajectory_of_a_selection_is_that_part_of_the_whole(tmp_path, fmt):
     some = mdtraj.load(part / f"trajectory.{fmt}", top=part / "trajectory.pdb")
     assert some.n_frames == everything.n_frames == 50
     atoms = [0, 1, 2, 9, 10, 11]
-    # XTC keeps 0.001 nm, and of up to nine atoms all digits.
+    # XTC has a precision of 0.001 nm, except for up to nine atoms.
     tolerance = 6e-4 if fmt == "xtc" else 1e-6
     np.testing.assert_allclose(some.xyz, everything.xyz[:, atoms], rtol=0, atol=tolerance)
     assert [a.name for a in some.topology.atoms] == ["O", "H1", "H2"] * 2
@@ -34,7 +34,7 @@ def test_a_trajectory_of_a_selection_is_that_part_of_the_whole(tmp_path, fmt):
     assert not (whole / "trajectory.pdb").exists()
 
 
-def test_it_goes_on_after_a_resume_and_must_not_change(tmp_path):
+def test_selection_continues_on_resume_and_cannot_change(tmp_path):
     short = protocol(tmp_path, output={"trajectory_atoms": "resid 1"})
     run_protocol(prepared_water(), short, progress=False)
     longer = protocol(tmp_path, production="0.2 ps", output={"trajectory_atoms": "resid 1"})
@@ -46,7 +46,7 @@ def test_it_goes_on_after_a_resume_and_must_not_change(tmp_path):
         run_protocol(prepared_water(), other, resume=True, progress=False)
 
 
-def test_a_production_without_frames_warns_before_it_runs(tmp_path, caplog):
+def test_production_without_frames_gives_a_warning(tmp_path, caplog):
     output = {"trajectory_interval": "1 ps"}
     settings = protocol(tmp_path, production="0.02 ps", output=output)
     run_protocol(prepared_water(), settings, progress=False)
@@ -58,7 +58,7 @@ def test_a_production_without_frames_warns_before_it_runs(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("wanted", ["resname LIG", "resname (", "solute"])
-def test_a_selection_of_nothing_is_refused_before_anything_is_written(tmp_path, wanted):
+def test_empty_selection_is_refused_before_the_run(tmp_path, wanted):
     folder = tmp_path / "run"
     settings = protocol(folder, output={"trajectory_atoms": wanted})
     with pytest.raises(SelectionError):
@@ -66,7 +66,7 @@ def test_a_selection_of_nothing_is_refused_before_anything_is_written(tmp_path, 
     assert not folder.exists()
 
 
-def test_the_solute_is_all_but_water_and_ions():
+def test_solute_excludes_water_and_ions():
     topology = app.Topology()
     chain = topology.addChain()
     for name, symbols in (("LIG", "CO"), ("WAT", "OHH"), ("XXX", "OHH"), ("NA", ["Na"])):
@@ -96,7 +96,7 @@ def built(folder, **output):
 
 
 @pytest.mark.slow
-def test_the_ligand_with_bond_orders(tmp_path):
+def test_ligand_sdf_has_bond_orders(tmp_path):
     settings = built(tmp_path / "run", ligand_sdf=True, trajectory_atoms="solute")
     result = run(settings, progress=False)
     (molecule,) = Chem.SDMolSupplier(str(tmp_path / "run" / "ligand.sdf"), removeHs=False)
@@ -110,7 +110,7 @@ def test_the_ligand_with_bond_orders(tmp_path):
     assert frames.topology.n_bonds == 11
 
 
-def test_bond_orders_are_not_guessed():
+def test_ligand_sdf_requires_bond_orders():
     settings = {
         "system": {"type": "openmm", "system": "a.xml", "structure": "a.pdb"},
         "region": {"selection": "resname LIG", "model": "ANI-2x"},

@@ -1,4 +1,4 @@
-"""A whole run of a built box reaches the temperature and the density that its settings name."""
+"""A complete run of a built box has the temperature and density of its settings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def settings(folder):
 
 
 @pytest.mark.slow
-def test_production_has_its_temperature_and_density(tmp_path):
+def test_production_has_the_set_temperature_and_density(tmp_path):
     config = settings(tmp_path / "run")
     result = run(config, progress=False)
     stages, log = read_log(result.log)
@@ -45,17 +45,17 @@ def test_production_has_its_temperature_and_density(tmp_path):
     temperature = log["temperature_k"][production]
     prepared = prepare_system(config)
 
-    # The kinetic energy of n degrees of freedom fluctuates by sqrt(2 / n) of itself.
+    # The relative standard deviation of the kinetic energy is sqrt(2 / degrees of freedom).
     freedom = Thermometer(prepared.hybrid.system).degrees_of_freedom
     inefficiency = timeseries.statistical_inefficiency(temperature)
     sigma = 300.0 * np.sqrt(2 / freedom * inefficiency / len(temperature))
     assert sigma < 5.0
-    # Threads make each run another one: four standard errors are passed once in 16,000 runs.
+    # Runs are not reproducible. Chance exceeds four standard errors once in 16,000 runs.
     assert abs(temperature.mean() - 300.0) < 4 * sigma
     assert temperature.std() == pytest.approx(300.0 * np.sqrt(2 / freedom), rel=0.25)
 
-    # The estimate from water and solute, and what it and the volume's fluctuation leave open; the
-    # built box, with its gaps around the solute, lies outside.
+    # The tolerance covers the error of the estimate and fluctuations of the volume. The density of
+    # the built box, with gaps around the solute, is outside.
     mm = prepared.mm
     expected = expected_density(mm.topology, mm.system, "tip3p", config.ensemble)
     built = Thermometer(mm.system).density(np.linalg.det(mm.box_vectors))

@@ -42,7 +42,7 @@ def finished(tmp_path_factory):
     return go(folder)
 
 
-def test_a_run_leaves_every_file(finished):
+def test_run_writes_every_file(finished):
     names = {path.name for path in finished.directory.iterdir()}
     record = json.loads((finished.directory / "checkpoint.json").read_text())
     assert names == {
@@ -91,7 +91,7 @@ def test_log_and_trajectory_agree(finished):
         assert columns["nnp_std_kj_mol"][at] == pytest.approx(spread, abs=0.05)
 
 
-def test_the_logged_network_energy_is_that_of_the_network_force(tmp_path):
+def test_logged_network_energy_matches_the_network_force(tmp_path):
     prepared = prepared_water(periodic=True, per_edge=3)
     go(tmp_path, prepared, production="0.02 ps", output={"log_interval": "2 fs"})
     _, columns = read_log(tmp_path / "log.csv")
@@ -134,7 +134,7 @@ def test_first_stage_begins_at_its_temperature_after_minimisation(tmp_path):
     assert abs(temperature - 300) < 120
 
 
-def test_warm_up_restrains_and_heats(tmp_path):
+def test_warm_up_applies_restraint_and_ramp(tmp_path):
     prepared = prepared_water(periodic=True, per_edge=3)
     stages = {
         "minimize": None,
@@ -153,13 +153,13 @@ def test_warm_up_restrains_and_heats(tmp_path):
     box = np.diag(prepared.mm.box_vectors)
     moved = final.xyz[0][oxygens] - prepared.mm.positions[oxygens]
     moved -= box * np.round(moved / box)
-    # Thermal spread of sqrt(k T / k) is 0.005 nm; free water moves ten times as far in 1 ps.
+    # The thermal spread is 0.005 nm per axis; free water moves ten times as far in 1 ps.
     assert np.sqrt((moved**2).sum(axis=1).mean()) < 0.02
     temperature = read_log(tmp_path / "log.csv")[1]["temperature_k"]
     assert temperature[:10].mean() < temperature[-10:].mean()
 
 
-def test_the_ramp_starts_and_ends_where_it_should():
+def test_ramp_starts_and_ends_at_its_temperatures():
     stage = Stage("warmup", 0, 1000, start_temperature=10.0, restrained=True)
     values = [ramp_temperature(stage, step, 300.0) for step in range(1000)]
     assert values[0] == 10.0
@@ -168,7 +168,7 @@ def test_the_ramp_starts_and_ends_where_it_should():
     assert ramp_temperature(Stage("production", 2, 10), 3, 300.0) == 300.0
 
 
-def test_the_system_given_is_not_changed_and_stages_have_their_forces(tmp_path):
+def test_stages_add_forces_without_changing_the_system(tmp_path):
     prepared = prepared_water(periodic=True, per_edge=3)
     before = [force.getName() for force in prepared.hybrid.system.getForces()]
     settings = protocol(tmp_path).model_copy(
@@ -224,7 +224,7 @@ def test_thermometer_counts_degrees_of_freedom():
     assert Thermometer(mm.system).temperature(kinetic) == pytest.approx(300.0)
 
 
-def test_saved_mm_system_comes_back_exactly(tmp_path):
+def test_saved_mm_system_is_loaded_exactly(tmp_path):
     mm = water_box(per_edge=2, periodic=True)
     save_mm_system(mm, tmp_path)
     back = load_mm_system(tmp_path)
@@ -243,10 +243,10 @@ def test_saved_mm_system_comes_back_exactly(tmp_path):
         load_mm_system(tmp_path)
 
 
-def test_a_blow_up_names_stage_and_step_and_keeps_the_last_checkpoint(tmp_path):
+def test_instability_reports_stage_and_step_and_keeps_the_checkpoint(tmp_path):
     stages = {"minimize": None, "warmup": None, "equilibrate": None}
     prepared = prepared_water()
-    prepared.mm.positions[3:6] = prepared.mm.positions[6:9] + 1e-4  # two molecules in one place
+    prepared.mm.positions[3:6] = prepared.mm.positions[6:9] + 1e-4  # two overlapping molecules
     with pytest.raises(SimulationError, match=r"production, .*(step|after step) \d+") as raised:
         go(tmp_path, prepared, stages=stages)
     assert "minimise further (stages.minimize.max_iterations)" in str(raised.value)
@@ -256,7 +256,7 @@ def test_a_blow_up_names_stage_and_step_and_keeps_the_last_checkpoint(tmp_path):
 
 
 def blow_up(loop, how):
-    """Make the state of a running stage one that OpenMM or nnpmm cannot go on with."""
+    """Make a running stage unstable."""
     if how == "OpenMMException":
         raise openmm.OpenMMException("Particle coordinate\nis NaN")
     positions = loop.context.getState(positions=True).getPositions(asNumpy=True)._value
@@ -266,7 +266,7 @@ def blow_up(loop, how):
 
 @pytest.mark.parametrize("how", ["OpenMMException", "NaN"])
 @pytest.mark.parametrize("when", ["_advance", "_write_due"])
-def test_a_late_blow_up_names_the_time_step_and_keeps_the_run(tmp_path, monkeypatch, how, when):
+def test_late_instability_reports_the_time_step_and_keeps_the_run(tmp_path, monkeypatch, how, when):
     original = getattr(StageLoop, when)
 
     def failing(self):
@@ -323,7 +323,7 @@ def test_contradictions_are_refused_before_anything_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["CPU", "auto"])
-def test_more_threads_than_make_sense_are_refused_before_they_start(tmp_path, monkeypatch, name):
+def test_too_many_threads_are_refused(tmp_path, monkeypatch, name):
     settings = protocol(tmp_path / "out", platform={"name": name, "threads": 10**9})
     with pytest.raises(ModelError, match="found threads = '1000000000', allowed: 1 to"):
         run_protocol(prepared_water(), settings, progress=False)
@@ -333,7 +333,7 @@ def test_more_threads_than_make_sense_are_refused_before_they_start(tmp_path, mo
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_in_use_is_refused(tmp_path):
+def test_folder_in_use_is_refused(tmp_path):
     fcntl = pytest.importorskip("fcntl")
     with open(tmp_path / "run.lock", "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -348,7 +348,7 @@ def test_run_from_a_settings_file_and_again_from_what_it_saved(tmp_path, monkeyp
     data = write_settings(tmp_path, mm)
     result = run(tmp_path / "md.yaml", progress=False)
     assert result.directory == tmp_path / "out"
-    (tmp_path / "system.xml").unlink()  # the continuation reads what the run has saved
+    (tmp_path / "system.xml").unlink()  # resuming reads the saved system
     data["stages"]["production"] = {"length": "0.02 ps"}
     (tmp_path / "md.yaml").write_text(yaml.safe_dump(data))
     again = run(tmp_path / "md.yaml", resume=True, progress=False)

@@ -28,7 +28,7 @@ ELEMENTS = ["C", "O", "H", "H", "H", "H"]
 
 
 def write_log(path, n_rows, spread, lengths=(("production", 0.1),)):
-    """Write a log with stages whose rows are so many ps apart."""
+    """Write a log with stages of given lengths between rows, ps."""
     log = EnergyLog(path, append=False)
     for stage, apart in lengths:
         for step in range(1, n_rows + 1):
@@ -40,7 +40,7 @@ def write_log(path, n_rows, spread, lengths=(("production", 0.1),)):
 
 
 @pytest.mark.parametrize(("n_rows", "spread"), [(20, 1.5), (20, None), (1, 1.0), (0, None)])
-def test_the_report_is_drawn_for_any_log(tmp_path, n_rows, spread):
+def test_report_is_drawn_for_any_log(tmp_path, n_rows, spread):
     write_log(tmp_path / "log.csv", n_rows, spread)
     path = write_report(
         tmp_path / "report.png", tmp_path / "log.csv", METHANOL, ELEMENTS, [(0, 1), (1, 2)]
@@ -83,7 +83,7 @@ def running(done, total=10.0, **changes):
 
 
 def lines_of(statuses, monkeypatch, seconds_apart):
-    """What is written outside a terminal if the statuses come at such intervals."""
+    """Return the lines written to a file if statuses come at an interval."""
     clock = iter(np.arange(1, 10**6) * seconds_apart)
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     stream = io.StringIO()
@@ -93,7 +93,7 @@ def lines_of(statuses, monkeypatch, seconds_apart):
     return stream.getvalue().splitlines()
 
 
-def test_lines_name_each_number(monkeypatch):
+def test_progress_line_names_each_number(monkeypatch):
     first, last = lines_of([running(0), running(10)], monkeypatch, 1)
     assert "0 / 10 ps" in first and "10 / 10 ps" in last
     assert last.split("ps ", 1)[1].strip() == (
@@ -103,24 +103,24 @@ def test_lines_name_each_number(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds_apart", [0.5, 60])
-def test_a_stage_has_few_lines_however_long_it_takes(monkeypatch, seconds_apart):
+def test_number_of_progress_lines_is_limited(monkeypatch, seconds_apart):
     statuses = [running(0.01 * i) for i in range(1001)]
     lines = lines_of(statuses, monkeypatch, seconds_apart)
-    # The first, every tenth and the end, or where that would be silence, once an hour.
+    # The first, every tenth and the last, or at least one per hour.
     assert len(lines) == {0.5: 11, 60: 21}[seconds_apart]
 
 
-def test_a_quick_stage_has_two_lines(monkeypatch):
+def test_short_stage_has_two_lines(monkeypatch):
     assert len(lines_of([running(i) for i in range(11)], monkeypatch, 0.1)) == 2
 
 
-def test_a_resumed_stage_reports_tenths_from_its_position(monkeypatch):
+def test_resumed_stage_reports_tenths_from_its_position(monkeypatch):
     statuses = [running(5.5 + 0.01 * i) for i in range(451)]
     assert len(lines_of(statuses, monkeypatch, 60)) == 1 + 5 + 4
 
 
 def shown(status, width=80):
-    """The last picture of the bars, as lines of text."""
+    """The last state of the bars, as lines of text."""
     screen = io.StringIO()
     console = Console(file=screen, width=width, force_terminal=True, color_system=None)
     with progress._bars(console) as bars:
@@ -142,7 +142,7 @@ def shown(status, width=80):
         running(1234567.0, 1e7, ns_per_day=12.34, remaining_s=86400 * 99),
     ],
 )
-def test_the_bar_fits_into_80_columns(status):
+def test_progress_bar_fits_into_80_columns(status):
     lines = shown(status)
     (row,) = [line for line in lines if line.startswith("production")]
     assert "━" in row and status.amount() in row and status.pace() in row
@@ -151,7 +151,7 @@ def test_the_bar_fits_into_80_columns(status):
     assert len(lines) == 4
 
 
-def test_a_bar_in_a_terminal():
+def test_progress_bar_in_a_terminal():
     stream = Terminal()
     with progress_display(True, stream) as display:
         display.update(Status("minimize", 3, 20, "steps"))
@@ -160,6 +160,6 @@ def test_a_bar_in_a_terminal():
     assert "5 / 10 ps" in stream.getvalue()
 
 
-def test_long_times_are_in_ns():
+def test_long_times_are_shown_in_ns():
     assert running(12345.6, 100_000.0).amount() == "12.35 / 100 ns"
     assert running(500.0, 999.0).amount() == "500 / 999 ps"

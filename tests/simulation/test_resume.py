@@ -1,4 +1,4 @@
-"""A run that was killed, at whatever instant, goes on as if it had never stopped."""
+"""A run killed at any time can be resumed, with the result of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def reference(tmp_path_factory):
 
 
 class Crash(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def crash_at(monkeypatch, count):
@@ -57,7 +57,7 @@ def crash_at(monkeypatch, count):
             left[0] -= 1
             if left[0] == 0:
                 raise Crash
-            if left[0] < 0:  # nothing happens after death
+            if left[0] < 0:  # after the crash, nothing is written
                 return None
             return function(*args, **kwargs)
 
@@ -70,11 +70,9 @@ def crash_at(monkeypatch, count):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_a_crash_at_any_step_of_a_checkpoint_loses_and_doubles_nothing(
-    tmp_path, monkeypatch, reference, fmt
-):
+def test_crash_at_any_step_of_a_checkpoint_can_be_resumed(tmp_path, monkeypatch, reference, fmt):
     rng = random.Random(3)
-    # A checkpoint makes eight such calls: each of them once, and a few anywhere.
+    # A checkpoint makes eight such calls: crash at each of them, or at a few random calls.
     counts = range(60, 68) if fmt == "dcd" else sorted(rng.sample(range(1, 200), 5))
     for count in counts:
         folder = tmp_path / str(count)
@@ -91,7 +89,7 @@ _OFTEN_IGNORED = (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 
 
 def start(folder, fmt, length, *options, action=signal.SIG_DFL):
-    """Start a run in a process of its own, which does not inherit what nohup or a shell ignores."""
+    """Start a run in a separate process that does not inherit ignored signals."""
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])}
     command = [sys.executable, str(SCRIPT), str(folder), fmt, length, *options]
     return subprocess.Popen(
@@ -115,7 +113,7 @@ def wait_for_production(folder, process):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_a_killed_process_can_be_continued(tmp_path, fmt):
+def test_killed_process_can_be_resumed(tmp_path, fmt):
     length = "2 ps"
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = start(killed, fmt, length)
@@ -133,7 +131,7 @@ def test_a_killed_process_can_be_continued(tmp_path, fmt):
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name
 )
-def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
+def test_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
     length = "2 ps"
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     process = start(stopped, "dcd", length)
@@ -144,15 +142,15 @@ def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
     assert "Traceback" not in output
     record = json.loads((stopped / "checkpoint.json").read_text())
     trajectory = stopped / "trajectory.dcd"
-    assert record["sizes"]["trajectory.dcd"] == trajectory.stat().st_size  # nothing to cut
-    # The state is that of the moment of the signal, so frames and steps agree.
+    assert record["sizes"]["trajectory.dcd"] == trajectory.stat().st_size  # no partly written frame
+    # The checkpoint was written at the signal, so frames and steps agree.
     assert record["frames"] == record["step"] // 2 < 1000
     go(stopped, production=length, resume=True)
     go(whole, production=length)
     require_equal_runs(stopped, whole)
 
 
-def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path):
+def test_ignored_signals_stay_ignored(tmp_path):
     process = start(tmp_path, "dcd", "1 ps", action=signal.SIG_IGN)
     wait_for_production(tmp_path, process)
     process.send_signal(signal.SIGHUP)
@@ -173,7 +171,7 @@ def interrupted(folder, monkeypatch, fmt="dcd", count=150):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_a_half_written_frame_is_cut_off(tmp_path, monkeypatch, reference, fmt):
+def test_partly_written_frame_is_removed(tmp_path, monkeypatch, reference, fmt):
     interrupted(tmp_path, monkeypatch, fmt)
     with open(tmp_path / f"trajectory.{fmt}", "ab") as handle:
         handle.write(b"\x54half a frame")
@@ -183,7 +181,7 @@ def test_a_half_written_frame_is_cut_off(tmp_path, monkeypatch, reference, fmt):
     require_equal_runs(tmp_path, reference[fmt], fmt)
 
 
-def test_a_longer_production_continues_a_finished_one(tmp_path, reference):
+def test_longer_production_continues_a_finished_run(tmp_path, reference):
     go(tmp_path, production="0.05 ps")
     first = (tmp_path / "final.pdb").read_text()
     result = go(tmp_path, production="0.1 ps", resume=True)
@@ -192,10 +190,8 @@ def test_a_longer_production_continues_a_finished_one(tmp_path, reference):
     assert (tmp_path / "final.pdb").read_text() != first
 
 
-def test_a_crash_before_the_last_structure_leaves_none_of_a_shorter_production(
-    tmp_path, monkeypatch, reference
-):
-    """Else the run would count as complete with the structure of the shorter one."""
+def test_crash_before_the_final_structure_can_be_resumed(tmp_path, monkeypatch, reference):
+    """Otherwise the run would count as complete, with the structure of the shorter one."""
 
     def die(*_):
         raise Crash
@@ -212,7 +208,7 @@ def test_a_crash_before_the_last_structure_leaves_none_of_a_shorter_production(
     assert result.final_structure.read_text() == (reference["dcd"] / "final.pdb").read_text()
 
 
-def test_a_finished_run_says_so_and_stays(tmp_path):
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
     go(tmp_path)
     names = ("trajectory.dcd", "log.csv", "final.pdb", "report.png", "checkpoint.json")
     before = {name: (tmp_path / name).stat().st_mtime_ns for name in names}
@@ -222,7 +218,7 @@ def test_a_finished_run_says_so_and_stays(tmp_path):
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in names} == before
 
 
-def test_resume_refuses_other_settings_and_names_them(tmp_path, monkeypatch):
+def test_resume_with_other_settings_is_refused(tmp_path, monkeypatch):
     interrupted(tmp_path, monkeypatch)
     with pytest.raises(ConfigError, match=r"cannot resume: timestep is '0\.0005 ps' here and was"):
         go(tmp_path, resume=True, timestep="0.5 fs")
@@ -235,7 +231,7 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, monkeypatch):
     go(tmp_path, resume=True, output={"checkpoint_interval": "20 fs"})
 
 
-def test_resume_refuses_another_region(tmp_path, monkeypatch):
+def test_resume_with_another_region_is_refused(tmp_path, monkeypatch):
     record = interrupted(tmp_path, monkeypatch)
     assert record["region"] == [0, 1, 2]
     other = prepared_water(region=(3, 4, 5))
@@ -245,7 +241,7 @@ def test_resume_refuses_another_region(tmp_path, monkeypatch):
         go(tmp_path, resume=True, prepared=other)
 
 
-def test_a_second_run_in_the_folder_is_refused(tmp_path):
+def test_second_run_in_the_folder_is_refused(tmp_path):
     go(tmp_path, production=None)
     with pytest.raises(ConfigError, match=r"already contains a run: .*resume=True.*overwrite=True"):
         go(tmp_path, production=None)
@@ -278,7 +274,7 @@ def test_resume_without_a_run_starts_one(tmp_path, reference):
         ),
     ],
 )
-def test_damaged_files_are_named(tmp_path, monkeypatch, damage, message):
+def test_damaged_files_are_reported(tmp_path, monkeypatch, damage, message):
     record = interrupted(tmp_path, monkeypatch)
     damage(tmp_path, record)
     with pytest.raises(SimulationError, match=message) as raised:
@@ -298,7 +294,7 @@ def test_damaged_files_are_named(tmp_path, monkeypatch, damage, message):
     ],
     ids=str,
 )
-def test_a_record_that_was_edited_is_refused(tmp_path, monkeypatch, change):
+def test_edited_record_is_refused(tmp_path, monkeypatch, change):
     record = interrupted(tmp_path, monkeypatch)
     (tmp_path / "checkpoint.json").write_text(json.dumps({**record, **change}))
     before = (tmp_path / "trajectory.dcd").read_bytes()
@@ -308,7 +304,7 @@ def test_a_record_that_was_edited_is_refused(tmp_path, monkeypatch, change):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "[" * 10**5, "{}", "\0", "null"])
-def test_what_is_no_record_is_refused(tmp_path, monkeypatch, text):
+def test_invalid_record_is_refused(tmp_path, monkeypatch, text):
     interrupted(tmp_path, monkeypatch)
     (tmp_path / "checkpoint.json").write_text(text)
     with pytest.raises(
@@ -325,9 +321,7 @@ def overwrite(path, offset, content):
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
 @pytest.mark.parametrize("content", [bytes(4), b"nons"], ids=repr)
-def test_a_damaged_header_of_the_trajectory_is_named(
-    tmp_path, monkeypatch, reference, fmt, content
-):
+def test_damaged_trajectory_header_is_reported(tmp_path, monkeypatch, reference, fmt, content):
     interrupted(tmp_path, monkeypatch, fmt)
     path = tmp_path / f"trajectory.{fmt}"
     whole = path.read_bytes()
@@ -342,7 +336,7 @@ def test_a_damaged_header_of_the_trajectory_is_named(
     require_equal_runs(tmp_path, reference[fmt], fmt)
 
 
-def test_a_damaged_row_of_the_log_is_named(tmp_path, monkeypatch, reference):
+def test_damaged_log_row_is_reported(tmp_path, monkeypatch, reference):
     interrupted(tmp_path, monkeypatch)
     path = tmp_path / "log.csv"
     whole = path.read_bytes()
@@ -368,7 +362,7 @@ def test_a_damaged_row_of_the_log_is_named(tmp_path, monkeypatch, reference):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"sessions": 3}', "[" * 10**5])
-def test_a_damaged_provenance_is_named(tmp_path, content):
+def test_damaged_provenance_is_reported(tmp_path, content):
     go(tmp_path, production="0.01 ps")
     (tmp_path / "provenance.json").write_text(content)
     with pytest.raises(
@@ -380,8 +374,8 @@ def test_a_damaged_provenance_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_a_run_of_more_than_two_to_the_31_steps_goes_on(tmp_path, fmt):
-    """A run of 0.5 fs has so many after a microsecond; headers of trajectories have 32 bits."""
+def test_run_of_more_than_2_to_the_31_steps_can_be_resumed(tmp_path, fmt):
+    """Headers of trajectories have 32 bits."""
     done = 2**31 + 6
     length = f"{(done + 10) // 1000 + 1} ps"
     go(tmp_path, fmt=fmt, production="0.05 ps")
@@ -409,8 +403,8 @@ def test_a_run_of_more_than_two_to_the_31_steps_goes_on(tmp_path, fmt):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_a_trajectory_has_its_size_before_the_first_frame(tmp_path, fmt):
-    """A checkpoint at the start of production records the size, which closing must not change."""
+def test_empty_trajectory_has_its_final_header_size(tmp_path, fmt):
+    """A checkpoint at the start of production records the size, which must not change."""
     path = tmp_path / f"empty.{fmt}"
     writer = open_trajectory(path, prepared_water().mm.topology, 0.01)
     recorded = path.stat().st_size
@@ -419,7 +413,7 @@ def test_a_trajectory_has_its_size_before_the_first_frame(tmp_path, fmt):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
-def test_frames_that_are_far_apart(tmp_path, fmt):
+def test_frames_more_than_2_to_the_31_steps_apart(tmp_path, fmt):
     """More than 2^31 steps between the first frame and the fourth."""
     topology = prepared_water().mm.topology
     path = tmp_path / f"long.{fmt}"
@@ -445,7 +439,7 @@ def test_frames_that_are_far_apart(tmp_path, fmt):
         assert akma * spacing == pytest.approx(interval, rel=1e-6)
 
 
-def test_a_record_that_names_a_foreign_file_is_refused(tmp_path, monkeypatch):
+def test_record_with_an_unknown_file_is_refused(tmp_path, monkeypatch):
     interrupted(tmp_path, monkeypatch)
     outside = tmp_path.parent / "outside.txt"
     outside.write_text("precious")
@@ -456,7 +450,7 @@ def test_a_record_that_names_a_foreign_file_is_refused(tmp_path, monkeypatch):
     assert outside.read_text() == "precious"
 
 
-def test_constant_pressure_goes_on_with_the_volume_of_the_checkpoint(tmp_path, monkeypatch):
+def test_resume_at_constant_pressure_restores_the_volume(tmp_path, monkeypatch):
     data = protocol(tmp_path).model_dump()
     data["ensemble"] = {"type": "NPT", "barostat_interval": 2}
     settings = type(protocol(tmp_path)).model_validate(data)

@@ -24,7 +24,7 @@ def test_template_is_printed():
     assert parse_config(yaml.safe_load(outcome.stdout)).system.type == "amber"
 
 
-def test_without_a_file_or_with_a_wrong_one_the_error_is_one_of_ours(tmp_path):
+def test_missing_and_invalid_settings_files_are_config_errors(tmp_path):
     assert isinstance(invoke().exception, ConfigError)
     path = tmp_path / "md.yaml"
     path.write_text("timestp: 2")
@@ -42,7 +42,7 @@ def test_without_a_file_or_with_a_wrong_one_the_error_is_one_of_ours(tmp_path):
         ({"signal_number": 15}, 143, "continue with: nnpmm run md.yaml --resume"),
     ],
 )
-def test_the_end_of_a_run_decides_message_and_exit_status(
+def test_message_and_exit_status_depend_on_the_end_of_the_run(
     tmp_path, monkeypatch, changes, code, text
 ):
     result = RunResult(

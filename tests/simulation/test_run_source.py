@@ -1,4 +1,4 @@
-"""A run's folder as an analysis reads it, and the short analysis at the end of a run."""
+"""Reading a run's folder for an analysis, and the short analysis at the end of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_the_source_is_what_the_run_wrote(folder):
+def test_source_matches_the_files_of_the_run(folder):
     source, written = run_source(folder), frames(folder)
     found = observe(source)
     assert source.name == "one"
@@ -37,7 +37,7 @@ def test_the_source_is_what_the_run_wrote(folder):
     assert source.ligand.tolist() == [0, 1, 2]
 
 
-def test_the_report_has_the_analysis(folder):
+def test_report_contains_the_analysis(folder):
     found = observe(run_source(folder))
     assert "ligand_internal_rmsd" in found.series
     more = replace(
@@ -51,7 +51,7 @@ def test_the_report_has_the_analysis(folder):
         report_figure(folder / "log.csv", np.eye(3), ["O", "H", "H"], [(0, 1)], observed=o)
         for o in (None, found, more)
     )
-    # A panel for each kind of thing that the trajectory shows, and no empty one.
+    # One panel for each kind of observable, and no empty panels.
     assert [len(figure.axes) - len(bare.axes) for figure in (molecule, complex_)] == [1, 3]
     labels = [text.get_text() for text in molecule.axes[-1].get_legend().get_texts()]
     assert any(text.startswith("internal, ") for text in labels)
@@ -59,7 +59,7 @@ def test_the_report_has_the_analysis(folder):
     assert first > 0.5 > second  # LEU84 in every frame, ALA99 in none
 
 
-def test_the_report_states_averages_of_the_last_stage(folder):
+def test_report_shows_averages_of_the_last_stage(folder):
     stages, columns = read_log(folder / "log.csv")
     last = np.array(stages) == stages[-1]
     figure = report_figure(folder / "log.csv", np.eye(3), ["O", "H", "H"], [(0, 1)])
@@ -69,7 +69,7 @@ def test_the_report_states_averages_of_the_last_stage(folder):
     assert stated == pytest.approx(columns["temperature_k"][last].mean(), rel=0.01)
 
 
-def test_a_trajectory_that_cannot_be_read_does_not_end_a_run(tmp_path, monkeypatch, caplog):
+def test_unreadable_trajectory_does_not_end_a_run(tmp_path, monkeypatch, caplog):
     def refuse(*args, **kwargs):
         raise InputFileError("cannot be read")
 
@@ -79,7 +79,7 @@ def test_a_trajectory_that_cannot_be_read_does_not_end_a_run(tmp_path, monkeypat
     assert "no analysis of the trajectory: cannot be read" in caplog.text
 
 
-def test_folders_of_runs(folder, tmp_path):
+def test_folders_of_runs_are_found(folder, tmp_path):
     assert run_folders(folder) == [folder]
     assert run_folders(folder.parent) == [folder]
     with pytest.raises(InputFileError, match="found no folder of a run"):
@@ -92,7 +92,7 @@ def test_replicas_have_their_names(folder):
     assert found.of_kind("overall")[0].average.replicas == 2
 
 
-def test_a_run_without_a_trajectory(folder, tmp_path):
+def test_run_without_a_trajectory_is_refused(folder, tmp_path):
     copy = tmp_path / "copy"
     copy.mkdir()
     for name in ("settings.yaml", "checkpoint.json"):

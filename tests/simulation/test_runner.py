@@ -1,4 +1,4 @@
-"""From settings to a prepared system: which choices reach which kind of network."""
+"""From settings to a prepared system: options that are passed to each kind of network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def inputs(tmp_path):
     return made
 
 
-def test_threads_of_the_platform_do_not_stop_a_network_of_openmm_ml(inputs):
+def test_threads_are_not_passed_to_openmm_ml(inputs):
     pytest.importorskip("openmmml")
     from openmmml.mlpotential import MLPotential, MLPotentialImpl, MLPotentialImplFactory
 
@@ -42,7 +42,7 @@ def test_threads_of_the_platform_do_not_stop_a_network_of_openmm_ml(inputs):
     ("model", "threads"),
     [("ani1x", 1), ("model.json", 1), ("model.pt", None), ("mace-off23-small", None)],
 )
-def test_threads_reach_ani(inputs, monkeypatch, model, threads):
+def test_threads_are_passed_to_ani(inputs, monkeypatch, model, threads):
     class Asked(Exception):
         pass
 

@@ -1,4 +1,4 @@
-"""Biased production of nnpmm run: what it writes, kill -9, signals, settings that are refused."""
+"""Biased production of nnpmm run: output, crashes, signals, refused settings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def require_equal_biased_runs(folder, reference):
     assert (folder / "bias.csv").read_bytes() == (reference / "bias.csv").read_bytes()
 
 
-def test_the_record_contains_every_gaussian(metadynamics):
+def test_bias_log_contains_every_gaussian(metadynamics):
     found = read_bias_log(metadynamics / "bias.csv")
     assert found.names == ("apart", "bend")
     np.testing.assert_array_equal(found.steps, np.arange(3, 101, 3))
@@ -49,8 +49,8 @@ def test_the_record_contains_every_gaussian(metadynamics):
     assert found.bias.max() > 3 and (np.diff(found.heights) != 0).all()
 
 
-def test_a_crash_at_any_step_of_a_checkpoint_keeps_the_bias(tmp_path, monkeypatch, metadynamics):
-    """Frames, log and all Gaussians equal those of an uninterrupted run, bit by bit."""
+def test_crash_at_any_step_of_a_checkpoint_keeps_the_bias(tmp_path, monkeypatch, metadynamics):
+    """Frames, log and Gaussians are bitwise equal to those of an uninterrupted run."""
     for count in (*range(81, 90, 2), 150):
         folder = tmp_path / str(count)
         with monkeypatch.context() as patch:
@@ -91,8 +91,8 @@ def test_killed_metadynamics_resumes(tmp_path):
     require_equal_biased_runs(killed, whole)
 
 
-def test_a_killed_exchange_resumes(tmp_path):
-    """No iteration is lost or doubled, and records match the configurations."""
+def test_killed_replica_exchange_resumes(tmp_path):
+    """No iteration is lost or repeated, and records match the configurations."""
     process = start(tmp_path, "umbrella", "2 ps")
     energies = tmp_path / "exchange/energies.bin"
     wait_for(energies, process, 5000)
@@ -111,7 +111,7 @@ def test_a_killed_exchange_resumes(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["metadynamics", "temperatures"])
-def test_a_signal_ends_a_biased_run_with_a_checkpoint(tmp_path, kind):
+def test_signal_ends_a_biased_run_with_a_checkpoint(tmp_path, kind):
     process = start(tmp_path, kind, "20 ps")
     record = tmp_path / ("bias.csv" if kind == "metadynamics" else "exchange/energies.bin")
     wait_for(record, process, 1000)
@@ -132,7 +132,7 @@ def test_a_signal_ends_a_biased_run_with_a_checkpoint(tmp_path, kind):
     process.wait()
 
 
-def test_an_interrupted_equilibration_starts_again(tmp_path, monkeypatch):
+def test_interrupted_equilibration_is_repeated(tmp_path, monkeypatch):
     """Replicas that were not equilibrated are never sampled."""
     equilibrated, stops = [], [2]
     simulate = ReplicaExchange.simulateReplica
@@ -152,7 +152,7 @@ def test_an_interrupted_equilibration_starts_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", EXCHANGES)
-def test_replicas_of_every_kind(tmp_path, kind):
+def test_replica_exchange_of_every_kind(tmp_path, kind):
     go(tmp_path, kind)
     samples = read_samples(tmp_path / "exchange")
     assert len(samples.energies) == 25 and np.isfinite(samples.energies).all()
@@ -164,12 +164,12 @@ def test_replicas_of_every_kind(tmp_path, kind):
     assert len(read_samples(tmp_path / "exchange").energies) == 5
 
 
-def test_a_changed_bias_is_refused(metadynamics):
+def test_changed_bias_is_refused(metadynamics):
     with pytest.raises(ConfigError, match=r"sampling.height"):
         go(metadynamics, "metadynamics", resume=True, height="2 kJ/mol")
 
 
-def test_a_damaged_record_is_named(tmp_path):
+def test_damaged_bias_log_is_reported(tmp_path):
     go(tmp_path, "metadynamics")
     path = tmp_path / "bias.csv"
     data = path.read_bytes()
@@ -178,7 +178,7 @@ def test_a_damaged_record_is_named(tmp_path):
         go(tmp_path, "metadynamics", production="0.12 ps", resume=True)
 
 
-def test_a_run_that_leaves_its_range_stops(tmp_path):
+def test_run_that_leaves_its_range_is_an_error(tmp_path):
     ranges = {"apart": ["0.45 nm", "0.6 nm"]}
     with pytest.raises(SimulationError, match=r"apart is 0.\d+ nm, beyond the walls"):
         go(tmp_path, "metadynamics", ranges=ranges)
@@ -206,7 +206,7 @@ def test_contradictory_settings_give_one_line(tmp_path, kind, changes, words):
     assert not list(tmp_path.iterdir())
 
 
-def test_variables_of_several_molecules_have_no_centre_in_a_box(tmp_path):
+def test_centre_of_several_molecules_in_a_box_is_refused(tmp_path):
     variables = {**KINDS["metadynamics"]["variables"]}
     variables["apart"] = {"type": "distance", "atoms": [[0, 1, 2], [3, 6]]}
     settings = sampled(tmp_path, "metadynamics", variables=variables)

@@ -1,4 +1,4 @@
-"""Hostile, huge or damaged settings files give one short line."""
+"""Malicious, huge or damaged settings files give one short line."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def bomb(levels):
 
 
 @pytest.mark.parametrize("levels", [5, 12])
-def test_aliases_that_stand_for_many_values(tmp_path, levels):
+def test_aliases_that_expand_to_many_values_are_refused(tmp_path, levels):
     *earlier, last = bomb(levels)
     text = "\n".join([*earlier, last.replace(f"a{levels - 1}:", "timestep:", 1)])
     assert "values, most of them by aliases" in refused(tmp_path, text)
 
 
-def test_an_alias_within_itself(tmp_path):
+def test_recursive_alias_is_refused(tmp_path):
     message = refused(tmp_path, HEAD + "timestep: &a [*a, *a]\n")
     assert "an alias inside the value that it refers to" in message
 
@@ -47,16 +47,16 @@ def test_an_alias_within_itself(tmp_path):
 @pytest.mark.parametrize(
     "value", ["[" * 3000 + "]" * 3000, "{a: " * 3000 + "1" + "}" * 3000, "[" * 100_000]
 )
-def test_deep_nesting(tmp_path, value):
+def test_deep_nesting_is_refused(tmp_path, value):
     assert "in line 3: nested deeper than 20" in refused(tmp_path, f"{HEAD}timestep: {value}\n")
 
 
-def test_deep_nesting_by_indents(tmp_path):
+def test_deep_nesting_by_indents_is_refused(tmp_path):
     lines = [" " * k + "a:" for k in range(900)]
     assert "in line 20: nested deeper than 20" in refused(tmp_path, "\n".join(lines))
 
 
-def test_files_that_are_too_large(tmp_path):
+def test_too_large_files_are_refused(tmp_path):
     message = refused(tmp_path, HEAD + "# " + "x" * 1_000_000, InputFileError)
     assert "larger than 1000 kB" in message
 
@@ -77,18 +77,18 @@ def test_files_that_are_too_large(tmp_path):
         "ensemble: {temperature: 5 " + "x" * 100_000 + "}",
     ],
 )
-def test_values_too_large_for_python_or_a_message(tmp_path, line):
+def test_too_large_values_are_refused(tmp_path, line):
     refused(tmp_path, HEAD + line + "\n")
 
 
-def test_an_alias_still_works(tmp_path):
+def test_alias_is_accepted(tmp_path):
     path = tmp_path / "md.yaml"
     path.write_text(HEAD + "stages: {equilibrate: &e {length: 2 ps}, production: *e}\n")
     assert load_config(path).stages.production.length == 2.0
 
 
 @pytest.mark.parametrize("name", ["", "\n", "LIG\n", "L G", "LIGA", "Ä", "L-1"])
-def test_residue_names_that_do_not_fit_a_file(name):
+def test_invalid_residue_names_are_refused(name):
     with pytest.raises(ConfigError, match=r"system\.residue_name: found .*, allowed: one to three"):
         parse_config({**BUILD, "system": {**BUILD["system"], "residue_name": name}})
 
@@ -105,7 +105,7 @@ def test_residue_names_that_do_not_fit_a_file(name):
         ("", "found an empty text"),
     ],
 )
-def test_invalid_paths(directory, message):
+def test_invalid_paths_are_refused(directory, message):
     settings = [{"output": {"directory": directory}}, {"system": {"type": "build"}}]
     settings[1]["system"]["ligand"] = directory
     for change in settings:
@@ -122,23 +122,23 @@ def test_invalid_paths(directory, message):
         {"stages": {"production": {"length": "1e40 ps"}}},
     ],
 )
-def test_times_of_more_steps_than_can_be_counted(change):
+def test_too_long_times_are_refused(change):
     with pytest.raises(ConfigError, match=r"allowed: at most 1e\+09 ps, which are 1e\+12 steps"):
         parse_config({**BUILD, **change})
 
 
-def test_more_frames_than_a_trajectory_counts():
+def test_too_many_frames_are_refused():
     stages = {"production": {"length": "10 us"}}
     with pytest.raises(ConfigError, match=r"makes 1e\+10 frames .* at most 2147483647"):
         parse_config({**BUILD, "stages": stages, "output": {"trajectory_interval": "1 fs"}})
 
 
-def test_productions_of_more_than_2_to_the_31_steps():
+def test_production_of_more_than_2_to_the_31_steps_is_accepted():
     stages = {"production": {"length": "10 us"}}
     assert parse_config({**BUILD, "stages": stages}).stages.production.length == 1e7
 
 
-def test_messages_show_only_the_beginning_of_long_settings():
+def test_messages_truncate_long_settings():
     with pytest.raises(NnpmmError) as raised:
         parse_config({**BUILD, "region": {"model": "ANI-2x", "members": ["x" * 10_000]}})
     assert len(str(raised.value)) < 300

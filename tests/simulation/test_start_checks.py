@@ -1,4 +1,4 @@
-"""What cannot start is one line, before the output folder is made."""
+"""Runs that cannot start give one line, before the output folder is created."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_without_trace(tmp_path, prepared, **changes):
 
 
 def with_evaluator(evaluator) -> PreparedSystem:
-    """Return the lattice of waters, the first described by an evaluator."""
+    """Return a lattice of waters, the first of which is described by an evaluator."""
     model = SpringModel()
     model.bind = lambda atomic_numbers, charge=0: evaluator
     return prepare(water_box(3, periodic=True), model)
@@ -63,18 +63,18 @@ class Infinite(SpringEvaluator):
 
 @pytest.mark.parametrize("stages", [{}, NO_STAGES, {"minimize": None}])
 @pytest.mark.parametrize("evaluator", [Refusing, Infinite])
-def test_a_network_that_fails_at_the_first_force(tmp_path, stages, evaluator):
+def test_network_that_fails_at_the_first_step_is_an_error(tmp_path, stages, evaluator):
     text = run_without_trace(tmp_path, with_evaluator(evaluator([8, 1, 1])), stages=stages)
     assert text.startswith("the simulation cannot start: ")
 
 
-def test_forces_that_are_not_finite_name_the_atom(tmp_path):
+def test_non_finite_forces_report_the_atom(tmp_path):
     """The energy alone may be finite."""
     text = run_without_trace(tmp_path, with_evaluator(Infinite([8, 1, 1])))
     assert "1 atoms have forces that are not finite, first on H1 of HOH 1" in text
 
 
-def test_an_energy_that_is_not_finite(tmp_path):
+def test_non_finite_energy_is_an_error(tmp_path):
     prepared = prepared_water()
     force = openmm.CustomExternalForce("sqrt(x-100)")
     force.addParticle(3, [])
@@ -84,7 +84,7 @@ def test_an_energy_that_is_not_finite(tmp_path):
     assert "first on O of HOH 2" in text
 
 
-def test_openmm_refuses_the_context(tmp_path):
+def test_errors_of_openmm_at_the_start_are_reported(tmp_path):
     prepared = prepared_water(periodic=True, per_edge=3)
     for force in prepared.hybrid.system.getForces():
         if isinstance(force, openmm.NonbondedForce):
@@ -93,7 +93,7 @@ def test_openmm_refuses_the_context(tmp_path):
     assert "cutoff distance cannot be greater than half the periodic box size" in text
 
 
-def test_the_restraint_is_read_before_anything_is_written(tmp_path):
+def test_invalid_restraint_is_refused_before_the_run(tmp_path):
     for restraint in ("resname XYZ", "resname ("):
         stages = {"warmup": {"length": "0.01 ps", "restraint": restraint}}
         with pytest.raises(SelectionError):
@@ -101,7 +101,7 @@ def test_the_restraint_is_read_before_anything_is_written(tmp_path):
         assert not (tmp_path / "out").exists()
 
 
-def test_the_restraint_is_read_before_the_network(tmp_path):
+def test_invalid_restraint_is_refused_before_the_network_is_loaded(tmp_path):
     settings = {
         "system": write(tmp_path, nonbonded_method="NoCutoff"),
         "region": {"selection": "all", "model": "no-such-model.json"},
@@ -111,8 +111,8 @@ def test_the_restraint_is_read_before_the_network(tmp_path):
         prepare_system(parse_config(settings))
 
 
-def test_a_selection_by_residue_leaves_out_lone_pairs(tmp_path):
-    """They are massless sites on the region's atoms, which the network does not see."""
+def test_selection_by_residue_excludes_lone_pairs(tmp_path):
+    """They are massless sites on the region's atoms, which are not passed to the network."""
     top = TOP.replace("[ moleculetype ]", "lp  0  0.0  0.0  V  0.0  0.0\n\n[ moleculetype ]")
     top = top.replace("\n\n[ bonds ]", "\n7  lp  1  MOL  LP1  1  0.1  0.0\n\n[ bonds ]")
     top = top.replace("-0.68", "-0.78")
@@ -130,7 +130,7 @@ def test_a_selection_by_residue_leaves_out_lone_pairs(tmp_path):
     assert prepared.hybrid.system.isVirtualSite(6)
 
 
-def test_a_restraint_that_holds_water_is_reported(tmp_path, caplog):
+def test_restrained_water_gives_a_warning(tmp_path, caplog):
     from nnpmm.simulation.preparation.start_checks import check_restraint
 
     topology = water_box(3).topology
@@ -143,7 +143,7 @@ def test_a_restraint_that_holds_water_is_reported(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("method", ["PME", "CutoffPeriodic", "LJPME"])
-def test_cutoffs_over_half_the_box(tmp_path, method):
+def test_cutoffs_over_half_the_box_are_refused(tmp_path, method):
     system = write(tmp_path, coordinates=gro(box="1.8 2.5 2.5"), nonbonded_method=method)
     with pytest.raises(
         ConfigError, match=r"system\.cutoff: found 1 nm, allowed: at most 0\.9 nm, half the width"
@@ -152,14 +152,14 @@ def test_cutoffs_over_half_the_box(tmp_path, method):
     assert load({**system, "cutoff": "0.9 nm"}).box_vectors is not None
 
 
-def test_a_triclinic_box_counts_by_its_width(tmp_path):
-    """The third vector is 2.2 nm long, the box is 1.8 nm high."""
+def test_width_of_a_triclinic_box_limits_the_cutoff(tmp_path):
+    """The third vector is 2.2 nm long, but the box is 1.8 nm high."""
     box = "2.2 2.2 1.8 0 0 0 0 1.0 0.8"
     with pytest.raises(ConfigError, match=r"at most 0\.9 nm"):
         load(write(tmp_path, coordinates=gro(box=box)))
 
 
-def test_a_serialized_system_names_its_own_cutoff(tmp_path):
+def test_cutoff_of_a_serialized_system_is_checked(tmp_path):
     mm = load(write(tmp_path))
     (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
     mm.topology.setPeriodicBoxVectors(np.eye(3) * 1.8 * unit.nanometer)
@@ -170,7 +170,7 @@ def test_a_serialized_system_names_its_own_cutoff(tmp_path):
         load({"type": "openmm", **files})
 
 
-def test_a_box_that_will_shrink_below_the_cutoff_is_reported(tmp_path, caplog):
+def test_box_that_may_shrink_below_the_cutoff_gives_a_warning(tmp_path, caplog):
     system = write(tmp_path, coordinates=gro(box="2.05 2.05 2.05"))
     load(system, "NVT")
     assert caplog.messages == []
@@ -192,7 +192,7 @@ def two_molecules(shift):
     return TOP.replace("MOL 1\n", "MOL 2\n"), gro([*ATOMS, *second])
 
 
-def test_overlapping_atoms_are_named(tmp_path):
+def test_overlapping_atoms_are_refused(tmp_path):
     top, coordinates = two_molecules((0.0, 0.0, 0.01))
     with pytest.raises(
         InputFileError, match=r"overlapping atoms: .* 0\.010 nm apart \(pairs like this: 2\)"
@@ -202,27 +202,27 @@ def test_overlapping_atoms_are_named(tmp_path):
     assert len(load(write(tmp_path, top, coordinates)).positions) == 12
 
 
-def test_overlaps_are_found_in_other_images_too(tmp_path):
+def test_overlaps_with_periodic_images_are_refused(tmp_path):
     top, coordinates = two_molecules((3.0, -6.0, 3.0))  # whole edges of the box
     with pytest.raises(InputFileError, match="overlapping atoms"):
         load(write(tmp_path, top, coordinates))
 
 
-def test_hydrogens_may_lie_close(tmp_path):
-    """The water that OpenMM builds has such contacts; a minimisation parts them."""
+def test_close_hydrogens_are_accepted(tmp_path):
+    """Water built by OpenMM has such contacts, which a minimisation removes."""
     mm = water_box(3)
     positions = mm.positions.copy()
     positions[4] = positions[1] + 0.01
     checks.check_contacts(mm.topology, mm.system, positions, None)
 
 
-def test_coordinates_that_were_never_set(tmp_path):
+def test_equal_coordinates_are_refused(tmp_path):
     mm = water_box(3)
     with pytest.raises(InputFileError, match="27 atoms lie at the same point"):
         checks.check_contacts(mm.topology, mm.system, np.zeros((81, 3)), None)
 
 
-def test_excluded_pairs_and_virtual_sites_may_lie_close():
+def test_close_excluded_pairs_and_virtual_sites_are_accepted():
     mm = water_box(3)
     positions = mm.positions.copy()
     excluded = next(f for f in mm.system.getForces() if isinstance(f, openmm.NonbondedForce))

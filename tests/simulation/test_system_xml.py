@@ -54,7 +54,7 @@ def change(path, old, new):
         ("<Particles>", "<Particles>" + "<a>" * 100_000, "nested more than 50 deep"),
     ],
 )
-def test_values_that_openmm_would_misread(tmp_path, files, old, new, message):
+def test_invalid_values_are_refused(tmp_path, files, old, new, message):
     change(tmp_path / "system.xml", old, new)
     with pytest.raises(InputFileError, match=message) as raised:
         load(files)
@@ -62,14 +62,14 @@ def test_values_that_openmm_would_misread(tmp_path, files, old, new, message):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe<\x00S", b"<System>\xff</System>", b"hello"])
-def test_files_that_are_no_xml(tmp_path, files, content):
+def test_files_that_are_not_xml_are_refused(tmp_path, files, content):
     (tmp_path / "system.xml").write_bytes(content)
     with pytest.raises(InputFileError, match=r"system\.xml"):
         load(files)
 
 
-def test_every_force_class_passes(tmp_path):
-    """The list of text attributes is complete: no attribute of any force is refused."""
+def test_every_force_class_is_accepted(tmp_path):
+    """The list of attributes that are not numbers is complete."""
     system = openmm.System()
     for _ in range(12):
         system.addParticle(1.0)

@@ -1,4 +1,4 @@
-"""Time steps that nnpmm run refuses, and the masses that it chooses."""
+"""Time steps that nnpmm run refuses, and mass factors that it chooses."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_free_hydrogens_are_limited_by_their_vibration():
         checked(settings("CO", "2 fs"))
 
 
-def test_refused_4_fs_names_the_way_to_4_fs():
+def test_refused_4_fs_names_the_remedy():
     with pytest.raises(ConfigError, match=r"region\.constraints to keep, .*mass_factor to auto"):
         checked(settings("CC#N", "4 fs", hydrogen_mass="3 amu"))
 
 
-def test_hydrogens_of_6_amu_are_still_hydrogens():
-    """Free hydrogens count as such, whatever mass they have."""
+def test_free_hydrogens_of_6_amu_count_as_free():
+    """Hydrogens are recognised by their element, not their mass."""
     with pytest.raises(ConfigError, match=r"found 4 fs, the limit is .* 7 steps per period"):
         checked(settings("CO", "4 fs", hydrogen_mass="3 amu", mass_factor=2))
 
@@ -67,7 +67,7 @@ def test_hydrogens_of_6_amu_are_still_hydrogens():
         ("CO", "4 fs", 1.3, 1.5),
     ],
 )
-def test_auto_scales_masses_by_what_the_step_needs(smiles, step, least, most, caplog):
+def test_auto_chooses_the_mass_factor_for_the_step(smiles, step, least, most, caplog):
     """Every ligand runs at 4 fs, and in rigid water at 5 fs."""
     with caplog.at_level(logging.INFO, logger="nnpmm"):
         prepared = checked(settings(smiles, step, hydrogen_mass="3 amu", constraints="keep"))
@@ -79,21 +79,21 @@ def test_auto_scales_masses_by_what_the_step_needs(smiles, step, least, most, ca
     assert masses(prepared) == pytest.approx([factor * mass for mass in masses(plain)])
 
 
-def test_steps_too_long_for_the_water_name_what_the_water_allows():
-    """No masses of the region help there, and a second try must not meet a second limit."""
+def test_limit_of_the_water_is_reported():
+    """Masses of the region do not help, so the message gives the limit of the water."""
     config = settings("CO", "8 fs", hydrogen_mass="3 amu", constraints="keep")
     with pytest.raises(ConfigError, match=r"timestep: found 8 fs, .*at most 5 fs$"):
         prepare_system(config)
 
 
-def test_a_factor_of_ones_own_is_checked():
+def test_given_mass_factor_is_checked():
     config = settings("CC#N", "4 fs", hydrogen_mass="3 amu", constraints="keep", mass_factor=1.2)
     with pytest.raises(ConfigError, match=r"limit is (2\.9|3) fs: .* region.mass_factor to auto"):
         checked(config)
 
 
 @pytest.mark.parametrize("value", [0.5, 11, "twice", True, None])
-def test_other_factors_are_refused(value):
+def test_invalid_mass_factors_are_refused(value):
     with pytest.raises(ConfigError, match=r"mass_factor: found .*allowed: auto, or a number"):
         settings("CO", "1 fs", mass_factor=value)
 
@@ -102,7 +102,7 @@ def motion(period, *, free=False):
     return RegionMotion(Vibration(period, (0, 1)), ("A:C1", "A:N1"), free)
 
 
-def test_masses_more_than_four_times_as_large_are_refused():
+def test_mass_factors_above_four_are_refused():
     with pytest.raises(ConfigError, match=r"6\.25 times as large, .* set timestep to at most 4 fs"):
         choose_mass_factor(motion(0.010), "auto", 0.005)
     assert choose_mass_factor(motion(0.010), 1.0, 0.005) == 1
@@ -112,8 +112,8 @@ def test_masses_more_than_four_times_as_large_are_refused():
     ("period", "factor", "steps"),
     [(0.040, 1, 10), (0.020, 1.96, 7), (0.014, 4, 7), (0.011, 4, 5.5)],
 )
-def test_auto_aims_at_seven_steps_per_period(period, factor, steps, caplog):
-    """Below 7 steps with four times the masses, down to 5, the run goes on; the log says which."""
+def test_auto_targets_seven_steps_per_period(period, factor, steps, caplog):
+    """With the largest factor of four, fewer steps are accepted, down to five."""
     with caplog.at_level(logging.INFO, logger="nnpmm"):
         found = choose_mass_factor(motion(period), "auto", 0.004)
     assert found == pytest.approx(factor)
@@ -121,7 +121,7 @@ def test_auto_aims_at_seven_steps_per_period(period, factor, steps, caplog):
     assert (f"then has {steps:.1f} steps of 4 fs per period" in caplog.text) == (factor > 1)
 
 
-def test_auto_gives_the_slow_forces_of_respa_five_steps_per_period():
+def test_auto_targets_five_steps_per_period_for_respa():
     for free in (False, True):
         found = choose_mass_factor(motion(0.010, free=free), "auto", 0.004, respa=True)
         assert found == pytest.approx(4)

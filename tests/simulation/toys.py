@@ -1,4 +1,4 @@
-"""Small hybrid systems with springs in place of the network, and a script that runs one of them."""
+"""Small hybrid systems with springs as the network, and a script that runs one of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ O_H, ANGLE = 0.09572, 1.82421813
 
 
 class SpringEvaluator(BoundPotential):
-    """Springs between all pairs: E = k/2 sum (d - d0)^2, for two members with their own k."""
+    """Springs between all pairs: E = k/2 sum (d - d0)^2, for two members with different k."""
 
     model = "springs"
     needs_molecule = False
@@ -56,7 +56,7 @@ class SpringModel:
 
 
 class SpringFamily:
-    """Springs by their name: what `families` of the registry returns where a test asks for it."""
+    """The springs as a family of models for the registry."""
 
     options = ()
     accepts = "springs"
@@ -72,7 +72,7 @@ class SpringFamily:
 
 
 def springs_alone():
-    """Families of models in which the springs take the place of all others."""
+    """Return the springs as the only family of models."""
     return {"springs": SpringFamily()}
 
 
@@ -111,7 +111,7 @@ def water_box(per_edge=2, periodic=False, **options) -> MMSystem:
 
 
 def prepared_water(periodic=False, per_edge=2, digest="springs-1", region=(0, 1, 2)):
-    """The lattice with one of its waters described by springs, the first one by default."""
+    """A lattice of waters, one of which (by default the first) is described by springs."""
     return prepare(water_box(per_edge, periodic), SpringModel(digest), region)
 
 
