@@ -1,4 +1,4 @@
-"""What tests of time integration share: molecules in water, energies by force group."""
+"""Shared by tests of time integration: molecules in water, energies by force group."""
 
 from __future__ import annotations
 

@@ -36,13 +36,13 @@ def water():
 
 @pytest.fixture
 def hybrid(water):
-    """A water whose network is its own force field, which differs from it by nothing."""
+    """A water whose network is its own force field."""
     coupling = Subtractive(inside=MultipleTimeSteps())
     model = OpenMMPotential(water.alone)
     return couple(water.system, water.topology, water.region, model, coupling=coupling)
 
 
-def test_valence_terms_are_fast_and_all_else_is_slow(hybrid):
+def test_valence_terms_are_in_the_fast_group(hybrid):
     respa(hybrid, inner=0.00025, outer=0.002)
     by_group = {}
     for force in hybrid.system.getForces():
@@ -55,7 +55,7 @@ def test_valence_terms_are_fast_and_all_else_is_slow(hybrid):
     assert {"AmoebaBondForce", "AmoebaAngleForce", "HarmonicBondForce"} <= by_group[0]
 
 
-def test_a_middle_step_is_that_of_multipoles(hybrid):
+def test_middle_step_evaluates_multipoles_and_vdw(hybrid):
     """RESPA1: the network less the force field is outermost."""
     respa(hybrid, inner=0.00025, middle=0.002, outer=0.004)
     groups = {force.getName(): force.getForceGroup() for force in hybrid.system.getForces()}
@@ -76,8 +76,8 @@ def total_energies(hybrid, positions, integrator, steps, every):
     return np.array(found)
 
 
-def test_energy_is_conserved_as_with_single_steps(water, hybrid):
-    """The total energies of 0.1 ps stay in the band of single steps of the outer step's size."""
+def test_energy_is_conserved_with_multiple_time_steps(water, hybrid):
+    """Total energies over 0.1 ps fluctuate by less than 2 kJ/mol."""
     minimum = openmm.Context(hybrid.system, openmm.VerletIntegrator(0.001))
     minimum.setPositions(water.positions)
     openmm.LocalEnergyMinimizer.minimize(minimum, 10.0, 100)
@@ -91,8 +91,8 @@ def test_energy_is_conserved_as_with_single_steps(water, hybrid):
     assert abs(several.mean() - short.mean()) < 1.0
 
 
-def test_the_watchdog_sees_the_gap_between_network_and_force_field(water):
-    """With the force field as the network there is none; the toy is far from it."""
+def test_watchdog_measures_the_gap_between_network_and_force_field(water):
+    """The gap is zero for the force field as the network, and large for the toy."""
     readings = []
     for model in (OpenMMPotential(water.alone), TOY):
         coupling = Subtractive(inside=MultipleTimeSteps())
@@ -112,7 +112,7 @@ def test_the_watchdog_sees_the_gap_between_network_and_force_field(water):
     assert "the network is far from the inner potential" in " ".join(readings[1].complaints)
 
 
-def test_a_polarization_catastrophe_names_its_atoms():
+def test_polarization_catastrophe_reports_its_atoms():
     context = catastrophe(amoeba_case("water", openmm.app.NoCutoff, waters=4))
     with pytest.raises(openmm.OpenMMException) as caught:
         context.getState(energy=True)
@@ -124,7 +124,7 @@ def test_a_polarization_catastrophe_names_its_atoms():
 
 
 def catastrophe(case):
-    """Two waters nearly on top of each other, and few iterations for their dipoles."""
+    """Two overlapping waters, and few iterations for their dipoles."""
     system = copy.deepcopy(case.system)
     (force,) = [f for f in system.getForces() if isinstance(f, openmm.AmoebaMultipoleForce)]
     force.setMutualInducedMaxIterations(2)
@@ -133,7 +133,7 @@ def catastrophe(case):
     return case.context(system, positions)
 
 
-def test_a_polarization_catastrophe_ends_a_stage_with_its_step():
+def test_polarization_catastrophe_reports_stage_and_step():
     context = catastrophe(amoeba_case("water", openmm.app.NoCutoff, waters=4))
     context.setStepCount(12)
     stage = SimpleNamespace(name="production")
@@ -159,9 +159,9 @@ def test_published_inputs_of_deep_hp(example, network, tmp_path):
         "type": "tinker",
         "xyz": folder / f"Deep-HP_example{example}.xyz",
         "parameters": (folder / "openeye.prm",),
-        "polarization": "direct",  # a twelfth of the time of mutual dipoles
+        "polarization": "direct",  # 12 times as fast as mutual dipoles
     }
-    if example == 5:  # its restraint between the centres of host and guest is no term of AMOEBA
+    if example == 5:  # its restraint between host and guest is not supported
         with pytest.raises(ConfigError, match="line 77: found the key word 'restrain-groups'"):
             load_system(TinkerSystem(**settings, key=key))
         lines = [line for line in key.read_text().splitlines() if "restrain-groups" not in line]

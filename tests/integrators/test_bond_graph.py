@@ -1,4 +1,4 @@
-"""Bonds by distance: hysteresis, new and lost ones, a region that the boundary has split."""
+"""Bonds by distance: hysteresis, formed and broken bonds, periodic boundaries."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def stretched(positions, ratio):
     return moved
 
 
-def test_the_topology_is_found_again(methanol):
+def test_bonds_of_the_topology_are_recovered(methanol):
     graph, positions = methanol
     assert graph.update(positions, None) == []
     assert graph.bonded.sum() == 5
 
 
-def test_hysteresis(methanol):
-    """1.35 lies between the two limits: the bond stays what it was."""
+def test_bonds_change_with_hysteresis(methanol):
+    """A ratio of 1.35 is between the two limits and does not change the bond."""
     graph, positions = methanol
     for ratio, broken in ((1.35, 0), (1.55, 1), (1.35, 1), (1.15, 0), (1.35, 0)):
         assert len(graph.update(stretched(positions, ratio), None)) == broken, ratio
 
 
-def test_a_proton_that_moved(methanol):
+def test_transferred_proton_changes_two_bonds(methanol):
     graph, positions = methanol
     away = positions[CARBON] - positions[OXYGEN]
     moved = positions.copy()
@@ -59,7 +59,7 @@ def test_a_proton_that_moved(methanol):
     assert lost.ratio == pytest.approx(lost.distance / OH_NM)
 
 
-def test_a_split_region_is_whole(methanol):
+def test_region_split_by_the_boundary_has_its_bonds(methanol):
     graph, positions = methanol
     box = 3 * np.eye(3)
     split = (positions - positions.mean(axis=0)) % 3.0
@@ -67,14 +67,14 @@ def test_a_split_region_is_whole(methanol):
     assert graph.update(split, box) == []
 
 
-def test_bonds_that_only_the_force_field_lists():
+def test_bonds_of_the_force_field_are_used_without_topology_bonds():
     """A topology without bonds, as of a PDB file without CONECT records."""
     topology, positions = side_by_side([("MOL", "CO")])
     system = methanol_system(topology)
-    bare = openmm.app.Topology()
-    residue = bare.addResidue("MOL", bare.addChain())
+    no_bonds = openmm.app.Topology()
+    residue = no_bonds.addResidue("MOL", no_bonds.addChain())
     for atom in topology.atoms():
-        bare.addAtom(atom.name, atom.element, residue)
-    graph = BondGraph(system, bare, np.arange(6), broken=1.5, formed=1.2)
+        no_bonds.addAtom(atom.name, atom.element, residue)
+    graph = BondGraph(system, no_bonds, np.arange(6), broken=1.5, formed=1.2)
     assert graph.bonded.sum() == 5
     assert graph.update(np.array(positions.value_in_unit(unit.nanometer)), None) == []

@@ -1,4 +1,4 @@
-"""The short range of the non-bonded forces: nothing lost, nothing beyond its end."""
+"""The short range of the non-bonded forces: unchanged sum, and zero beyond its end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def nonbonded(system):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_sum_is_unchanged(box, method):
+def test_splitting_does_not_change_energy_and_forces(box, method):
     system = with_method(box, METHODS[method])
     energy, forces = state_of(system, box.positions)
     split_direct_space(system, 0.45, 0.6)
@@ -63,8 +63,8 @@ def test_time_scales_add_up(box):
     np.testing.assert_allclose(sum(part for _, part in parts), forces, rtol=0, atol=1e-3)
 
 
-def test_the_short_range_is_that_of_its_pairs():
-    """Two ions: as they are below the start, nothing beyond the end, smooth between."""
+def test_short_range_energy_of_a_pair():
+    """Two ions have their full energy below the start, half midway, and none beyond the end."""
     system = openmm.System()
     force = openmm.NonbondedForce()
     force.setNonbondedMethod(openmm.NonbondedForce.CutoffNonPeriodic)
@@ -89,7 +89,7 @@ def test_the_short_range_is_that_of_its_pairs():
     assert short(0.71) == 0
 
 
-def test_a_short_range_that_nobody_takes_off_is_noticed(box):
+def test_removing_the_negated_short_range_changes_the_energy(box):
     system = with_method(box, openmm.NonbondedForce.PME)
     energy, _ = state_of(system, box.positions)
     split_direct_space(system, 0.45, 0.6)
@@ -98,7 +98,7 @@ def test_a_short_range_that_nobody_takes_off_is_noticed(box):
     assert abs(state_of(system, box.positions)[0] - energy) > 100
 
 
-def test_energy_is_kept_with_three_levels(box):
+def test_energy_is_conserved_with_three_levels(box):
     system = with_method(box, openmm.NonbondedForce.PME)
     nonbonded(system).setUseSwitchingFunction(True)
     nonbonded(system).setSwitchingDistance(0.7)
@@ -111,13 +111,13 @@ def test_energy_is_kept_with_three_levels(box):
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, 0.5), (0.6, 0.5), (0.5, 0.9)])
-def test_distances_out_of_bounds(box, start, end):
+def test_invalid_distances_are_refused(box, start, end):
     system = copy.deepcopy(box.system)
     with pytest.raises(ConfigError, match=r"allowed: 0 < start < end <= 0.8 nm"):
         split_direct_space(system, start, end)
 
 
-def test_what_has_no_short_range(box):
+def test_systems_without_a_short_range_are_refused(box):
     with pytest.raises(ForceFieldError, match="needs exactly one, with a cutoff"):
         split_direct_space(with_method(box, openmm.NonbondedForce.NoCutoff), 0.4, 0.5)
     system = copy.deepcopy(box.system)

@@ -60,8 +60,8 @@ def chain(n: int) -> Topology:
     return topology
 
 
-def test_springs_are_found_again():
-    """A network of bonds and an angle: the fit leaves nothing, from a start that is not at rest."""
+def test_fit_recovers_harmonic_terms():
+    """The network consists of bonds and an angle; the fit starts away from the minimum."""
     start = BENT + np.random.default_rng(1).normal(0, 0.003, (3, 3))
     fit = fit_inner_potential(FunctionModel(spring_model), chain(3), [0, 1, 2], start)
     assert fit.residual < 1e-3
@@ -94,7 +94,7 @@ def fit(box, network):
     return fit_inner_potential(network, box.topology, box.ligand_atoms, box.positions)
 
 
-def test_forces_have_the_hessian_that_was_fitted(box, network, fit):
+def test_fitted_forces_have_the_fitted_hessian(box, network, fit):
     """By finite differences of OpenMM's forces at the minimum, where they vanish."""
     system = openmm.System()
     atoms = np.arange(len(box.ligand_atoms))
@@ -112,7 +112,7 @@ def test_forces_have_the_hessian_that_was_fitted(box, network, fit):
         context.setPositions(x.reshape(-1, 3))
         return context.getState(forces=True).getForces(asNumpy=True)._value.ravel()
 
-    assert np.abs(forces_at(minimum)).max() < 20  # of thousands for a bond 0.01 nm too long
+    assert np.abs(forces_at(minimum)).max() < 20  # compare: thousands for a bond 0.01 nm too long
     shifts = 1e-5 * np.eye(minimum.size)
     fitted = -np.array(
         [(forces_at(minimum.ravel() + s) - forces_at(minimum.ravel() - s)) / 2e-5 for s in shifts]
@@ -137,7 +137,7 @@ def relaxed(evaluator, positions):
 
 
 @pytest.mark.parametrize("kind", ["fit", "one network"])
-def test_the_sum_is_the_hybrid_system(box, network, one_network, fit, kind):
+def test_time_scales_add_up_to_the_hybrid_system(box, network, one_network, fit, kind):
     inner = fit if kind == "fit" else one_network
     coupling = Mechanical(inside=MultipleTimeSteps(inner))
     system = hybrid(box, network, coupling)
@@ -150,8 +150,10 @@ def test_the_sum_is_the_hybrid_system(box, network, one_network, fit, kind):
     assert np.linalg.norm(fast) > 0.5 * np.linalg.norm(forces[box.ligand_atoms])
 
 
-def test_the_slow_forces_are_smallest_beside_one_network(box, network, one_network, fit):
-    """What is left for the outer step, on a vibrating molecule: force field, fit, one network."""
+def test_slow_forces_are_smallest_with_one_network_as_inner_potential(
+    box, network, one_network, fit
+):
+    """Slow forces on a distorted molecule, with three kinds of inner potential."""
     shaken = box.positions.copy()
     shaken[box.ligand_atoms] += np.random.default_rng(2).normal(
         0, 0.003, (len(box.ligand_atoms), 3)
@@ -192,7 +194,7 @@ def test_a_region_without_bonds_is_refused():
 
 
 def test_a_region_that_cuts_a_bond_is_refused():
-    """A fragment without its link atoms is a radical: its shape is not that of the capped one."""
+    """A fragment without its link atoms is a radical, with another geometry."""
     with pytest.raises(
         RegionError, match=r"cuts 1 covalent bond \(MOL1:C1-MOL1:C2\), but an inner potential"
     ):
@@ -207,7 +209,7 @@ RUN = {
 }
 
 
-def test_a_run_with_link_atoms_is_fitted_nothing():
+def test_fit_with_link_atoms_is_refused():
     half = {"selection": "resname MOL and index 1 2 6 7 8", "link_atoms": True}
     with pytest.raises(
         RegionError, match=r"an inner potential can only be fitted to whole molecules"
@@ -215,8 +217,8 @@ def test_a_run_with_link_atoms_is_fitted_nothing():
         prepare_system(parse_config(RUN | {"region": RUN["region"] | half}))
 
 
-def test_a_run_fits_with_the_charge_of_the_region(monkeypatch):
-    """That of the force field, as the network itself is bound with it."""
+def test_run_fits_with_the_charge_of_the_region(monkeypatch):
+    """It is the charge in the force field, as for the network itself."""
     charges = {}
 
     def record(model, topology, region, positions, *, charge=0):
@@ -236,7 +238,7 @@ def test_a_run_fits_with_the_charge_of_the_region(monkeypatch):
 
 
 def falling(positions, numbers, charge):
-    """No minimum: a constant force pulls the first atom."""
+    """A potential without a minimum: a constant force on the first atom."""
     forces = np.zeros_like(positions)
     forces[0, 0] = 100.0
     return -100.0 * positions[0, 0], forces

@@ -1,4 +1,4 @@
-"""Hydrogen mass repartitioning: what it conserves, what it leaves alone, what it refuses."""
+"""Hydrogen mass repartitioning and scaled masses."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_total_mass_is_conserved_and_hydrogens_have_the_mass(box, mass):
             assert after[atom.index] == value
         if atom.index not in ligand:
             assert after[atom.index] == before[atom.index]
-    for residue in box.topology.residues():  # each molecule keeps its mass, not the sum alone
+    for residue in box.topology.residues():  # the mass of each molecule is conserved
         rows = [atom.index for atom in residue.atoms()]
         np.testing.assert_allclose(after[rows].sum(), before[rows].sum(), rtol=1e-12)
 
 
-def test_twice_is_once(box):
+def test_repartitioning_is_idempotent(box):
     system = copy.deepcopy(box.system)
     apply_hydrogen_mass(system, box.topology, 3.0)
     once = masses(system)
@@ -69,7 +69,7 @@ def molecule(symbol, n_hydrogens, bonds=1):
     return topology, system
 
 
-def test_heavy_atom_lighter_than_its_hydrogens():
+def test_too_large_hydrogen_mass_is_refused():
     topology, system = molecule("C", 4)
     apply_hydrogen_mass(system, topology, 3.2)
     topology, system = molecule("C", 4)
@@ -80,14 +80,14 @@ def test_heavy_atom_lighter_than_its_hydrogens():
 
 
 @pytest.mark.parametrize("bonds", [0, 2])
-def test_hydrogen_without_a_single_bond(bonds):
+def test_hydrogen_without_exactly_one_bond_is_refused(bonds):
     topology, system = molecule("C", 3, bonds)
     with pytest.raises(ForceFieldError, match=f"MOL1:H0 has {bonds} bonds in the topology"):
         apply_hydrogen_mass(system, topology, 3.0)
 
 
 @pytest.mark.parametrize("mass", [-1.0, 0.0, float("nan"), float("inf")])
-def test_a_mass_that_is_none(mass):
+def test_invalid_masses_are_refused(mass):
     topology, system = molecule("C", 4)
     before = masses(system)
     with pytest.raises(ConfigError, match=f"found a hydrogen mass of {mass:g} amu, allowed: more"):
@@ -95,7 +95,7 @@ def test_a_mass_that_is_none(mass):
     np.testing.assert_array_equal(masses(system), before)
 
 
-def test_another_topology():
+def test_topology_with_wrong_number_of_atoms_is_refused():
     topology, system = molecule("C", 4)
     system.addParticle(1.0)
     with pytest.raises(InputFileError, match="the topology has 5 atoms, but the system has 6"):
@@ -115,8 +115,8 @@ def test_scaled_masses():
         scale_masses(system, [0, 1], 2)
 
 
-def test_scaled_masses_leave_configurations_alone():
-    """A particle in a well, with a heat bath: its variance is kT/k for any mass."""
+def test_scaled_masses_do_not_change_the_configurational_distribution():
+    """The variance of a particle in a harmonic well is kT/k for any mass."""
     variances = []
     for factor in (1, 4):
         system = openmm.System()

@@ -28,7 +28,7 @@ def benchmark():
 
 
 @pytest.mark.parametrize("hydrogens", RESULTS["by_steps_per_period"])
-def test_runs_blow_up_below_the_limit_and_none_at_it(hydrogens):
+def test_runs_blow_up_below_the_limit_and_not_at_it(hydrogens):
     needed = STEPS_PER_PERIOD["free" if hydrogens.startswith("free") else "constrained"]
     rows = {float(k): row for k, row in RESULTS["by_steps_per_period"][hydrogens].items()}
     assert needed in rows
@@ -40,7 +40,7 @@ def test_runs_blow_up_below_the_limit_and_none_at_it(hydrogens):
     assert any(row["blew_up"] for row in below)
 
 
-def test_hot_runs_blow_up_with_few_steps_and_none_with_those_that_auto_aims_at():
+def test_hot_runs_blow_up_only_below_the_recommended_steps_per_period():
     models = RESULTS["hot"]
     assert set(models) == {"ANI-1x", "ANI-2x", "ANI-1x, methanol"}
     cells = [
@@ -55,7 +55,7 @@ def test_hot_runs_blow_up_with_few_steps_and_none_with_those_that_auto_aims_at()
     assert sum(row["blew_up"] for steps, row in cells if steps < RECOMMENDED_STEPS) > 0
 
 
-def test_every_molecule_runs_at_4_fs_and_5_fs_with_the_least_masses():
+def test_every_molecule_runs_at_4_fs_and_5_fs_with_the_smallest_mass_factor():
     molecules = RESULTS["molecules"]
     assert len(molecules) >= 12
     for name, rows in molecules.items():

@@ -1,4 +1,4 @@
-"""RESPA on systems whose motion is known: order, reversibility, temperature, constraints."""
+"""RESPA on systems with exact solutions: order, reversibility, temperature, constraints."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ START = np.array([[0.05, -0.02, 0.03]]), np.array([[0.4, 0.7, -0.2]])
 @pytest.mark.parametrize(
     "ratios", [[(1, [0, 3])], [(1, [3]), (4, [0])]], ids=["velocity Verlet", "two levels"]
 )
-def test_the_error_falls_with_the_square_of_the_step(ratios):
+def test_integrator_is_of_second_order(ratios):
     time = 2 * PERIOD
     expected = exact(*START, time)
     errors = []
@@ -79,15 +79,15 @@ def test_the_error_falls_with_the_square_of_the_step(ratios):
     assert errors[1] / errors[2] == pytest.approx(4, rel=0.05)
 
 
-def test_splitting_the_soft_force_off_costs_little():
-    """With the soft force alone on the long step the error stays near that of the short step."""
+def test_soft_force_on_the_long_step_costs_little_accuracy():
+    """With the soft force on the long step, the error is near that of the short step."""
     time, steps = 8 * PERIOD, 160
     expected = exact(*START, time)
     errors = []
     for splitting in (
         [(time / steps, [0, 3])],
         [(time / steps, [3]), (time / steps / 4, [0])],
-        [(time / steps, [0]), (time / steps / 4, [3])],  # the wrong way round
+        [(time / steps, [0]), (time / steps / 4, [3])],  # the soft force on the short step
     ):
         system = oscillators()
         context = context_of(system, create_respa_integrator(system, splitting), *START)
@@ -119,8 +119,8 @@ def test_three_levels_are_reversible():
     assert context.getTime().value_in_unit(unit.picosecond) == pytest.approx(2.4)
 
 
-def test_forces_are_evaluated_as_often_as_their_level_says():
-    """The fast ones once more in each step: OpenMM keeps those of one group."""
+def test_number_of_force_evaluations_per_level():
+    """Fast forces are evaluated once more in each step, as OpenMM keeps those of one group only."""
     calls = {0: 0, 3: 0}
 
     def counted(group):
@@ -166,14 +166,14 @@ def test_baoab_samples_a_harmonic_well_exactly(fraction):
         positions, velocities = state_of(context)
         squares.append((positions**2).mean())
         kinetic.append((velocities**2).mean())
-    # Samples are a period apart, and each period forgets: at least 5 * 12,000 independent ones.
+    # Samples are more than a period apart: at least half of the 10 * 12,000 are independent.
     tolerance = 4 * np.sqrt(2 / (5 * 3 * count))
     assert np.mean(squares) * (STIFF + SOFT) / THERMAL == pytest.approx(1, abs=tolerance)
     bias = 1 - (np.pi * fraction) ** 2
     assert np.mean(kinetic) * MASS / THERMAL == pytest.approx(bias, abs=tolerance)
 
 
-def test_baoab_with_two_levels_samples_the_sum_of_both_wells():
+def test_baoab_with_two_levels_samples_the_sum_of_both_forces():
     count = 4000
     system = oscillators(count, quartic=0.0)
     step = 0.04 * PERIOD
@@ -192,7 +192,7 @@ def test_baoab_with_two_levels_samples_the_sum_of_both_wells():
 
 @pytest.fixture(scope="module")
 def waters():
-    """A small box of rigid water, cut off, direct space in group 1 and reciprocal in group 2."""
+    """A small box of rigid water; direct space in group 1, reciprocal space in group 2."""
     field = app.ForceField("tip3p.xml")
     modeller = app.Modeller(app.Topology(), [])
     modeller.addSolvent(field, boxSize=openmm.Vec3(1.9, 1.9, 1.9))
@@ -218,7 +218,7 @@ def waters():
     return system, state
 
 
-def test_rigid_water_keeps_its_shape_and_its_energy(waters):
+def test_rigid_water_conserves_energy_and_constraints(waters):
     system, start = waters
     integrator = create_respa_integrator(system, [(0.002, [2]), (0.001, [0, 1])])
     context = openmm.Context(system, integrator)
@@ -234,7 +234,7 @@ def test_rigid_water_keeps_its_shape_and_its_energy(waters):
     for i, j, length in (system.getConstraintParameters(k) for k in range(30)):
         bond = positions[i] - positions[j]
         assert np.linalg.norm(bond) == pytest.approx(length._value, rel=1e-4)
-        # Velocities along constraints are gone too.
+        # Velocities along constraints are zero.
         assert abs(bond @ (velocities[i] - velocities[j])) < 1e-3
 
 
@@ -252,11 +252,11 @@ def test_temperature_of_rigid_water(waters):
         integrator.step(10)
         kinetic.append(context.getState(energy=True).getKineticEnergy()._value)
     temperature = 600 * np.mean(kinetic) / (degrees_of_freedom * THERMAL)
-    # The scatter is 2 K, and velocities of BAOAB lag behind by about as much.
+    # The standard error is 2 K, and the error of BAOAB velocities is about as large.
     assert temperature == pytest.approx(300, abs=10)
 
 
-def test_the_heat_bath_can_be_changed():
+def test_temperature_can_be_changed():
     system = oscillators()
     integrator = create_respa_integrator(
         system, [(0.001, [0, 3])], temperature=300 * unit.kelvin, friction=1 / unit.picosecond
@@ -290,11 +290,11 @@ def test_the_heat_bath_can_be_changed():
         ([(0.001, [0, 3])], {"temperature": 300, "friction": 0}, "found a friction of 0"),
     ],
 )
-def test_refusals(splitting, bath, message):
+def test_invalid_arguments_are_refused(splitting, bath, message):
     with pytest.raises(ConfigError, match=message):
         create_respa_integrator(oscillators(), splitting, **bath)
 
 
-def test_an_unassigned_reciprocal_space_is_refused(waters):
+def test_unassigned_reciprocal_space_is_refused(waters):
     with pytest.raises(ConfigError, match=r"2 .*NonbondedForce, reciprocal space"):
         create_respa_integrator(waters[0], [(0.001, [0, 1])])

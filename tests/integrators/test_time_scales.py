@@ -1,4 +1,4 @@
-"""The network and the force field's terms beside it: sums over time scales, energy in dynamics."""
+"""Time scales of the network and an inner force field: sums, and energy conservation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def assert_sum_is(system, splitting, expected, box):
 
 
 @pytest.mark.parametrize("middle", [None, 0.001])
-def test_the_sum_over_time_scales_is_the_hybrid_system(box, network, middle):
+def test_time_scales_add_up_to_the_hybrid_system(box, network, middle):
     single = state_of(hybrid(box, network, Mechanical()), box.positions)
     system = hybrid(box, network)
     splitting = split_time_scales(system, inner=0.0005, middle=middle, outer=0.002)
@@ -49,8 +49,8 @@ def test_the_sum_over_time_scales_is_the_hybrid_system(box, network, middle):
     assert_sum_is(system, splitting, single, box)
 
 
-def test_a_wrong_splitting_is_noticed(box, network):
-    """Fast terms that nobody takes off again."""
+def test_missing_negated_inner_potential_changes_the_sum(box, network):
+    """Without the negated inner potential, the force field is counted twice."""
     single = state_of(hybrid(box, network, Mechanical()), box.positions)
     system = hybrid(box, network)
     names = [force.getName() for force in system.getForces()]
@@ -60,8 +60,8 @@ def test_a_wrong_splitting_is_noticed(box, network):
         assert_sum_is(system, splitting, single, box)
 
 
-def test_fast_forces_hold_the_ligand_together(box, network):
-    """Their forces on the region are the force field's bonded ones, to the last digit."""
+def test_fast_forces_are_the_bonded_forces_of_the_force_field(box, network):
+    """The fast forces on the region equal the bonded forces of the force field."""
     fast = hybrid(box, network)
     split_time_scales(fast, inner=0.0005, outer=0.002)
     alone = ligands_bonded(box)
@@ -86,8 +86,8 @@ def ligands_bonded(box) -> openmm.System:
     return system
 
 
-def test_energy_is_kept(box, network):
-    """Without a thermostat; with outer steps of 2 fs some starts meet a resonance."""
+def test_energy_is_conserved(box, network):
+    """Without a thermostat. Outer steps of 2 fs can be resonant."""
     system = hybrid(box, network)
     splitting = split_time_scales(system, inner=0.00025, outer=0.001)
     integrator = create_respa_integrator(system, splitting)
@@ -96,7 +96,7 @@ def test_energy_is_kept(box, network):
     assert abs(energies[25:].mean() - energies[:25].mean()) < 0.01 * kinetic
 
 
-def test_what_describes_the_inside_is_an_object_of_its_own():
+def test_options_of_the_coupling_must_be_objects():
     with pytest.raises(ConfigError, match=r"found inside='respa', allowed: Replaced\(\)"):
         Mechanical(inside="respa")
     with pytest.raises(ConfigError, match=r"found boundary=True, allowed: None, LinkAtoms\(\)"):
@@ -120,8 +120,8 @@ def test_bonds_without_a_term_are_refused(network):
         {"inner": 0.0005, "outer": 0.004, "middle": 0.002, "short_range": (0.4, 0.55)},
     ],
 )
-def test_respa_in_one_call(box, network, arguments):
-    """The same levels and force groups as in two calls."""
+def test_respa_matches_split_and_create(box, network, arguments):
+    """One call gives the same levels and force groups as two."""
     hybrid_system = couple(box.system, box.topology, box.ligand_atoms, network, coupling=RESPA)
     found = respa(hybrid_system, **arguments, temperature=310, friction=2, seed=3)
     system = hybrid(box, network)
@@ -136,7 +136,7 @@ def test_respa_in_one_call(box, network, arguments):
     assert found.getRandomNumberSeed() == 3
 
 
-def test_a_refused_heat_bath_leaves_the_force_groups_as_they_were(box, network):
+def test_refused_thermostat_does_not_change_force_groups(box, network):
     found = couple(box.system, box.topology, box.ligand_atoms, network, coupling=RESPA)
     groups = [force.getForceGroup() for force in found.system.getForces()]
     with pytest.raises(ConfigError, match="one of temperature and friction"):

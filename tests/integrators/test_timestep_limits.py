@@ -23,7 +23,7 @@ CARBON, HYDROGEN, OXYGEN = (app.Element.getBySymbol(symbol) for symbol in "CHO")
 
 
 def make(mass=1.008, *, constrained=True, water=False):
-    """A C-H pair, and perhaps a rigid water, whose hydrogens keep 1 amu."""
+    """A C-H pair, and optionally a rigid water with hydrogens of 1 amu."""
     system, topology = openmm.System(), app.Topology()
     chain = topology.addChain()
     pair = topology.addResidue("CH", chain)
@@ -57,7 +57,7 @@ def make(mass=1.008, *, constrained=True, water=False):
     ],
 )
 def test_surroundings_are_limited_by_their_hydrogens(made, region, limit_fs, impulse_fs, cause):
-    """Hydrogens count by their element, whatever mass they have."""
+    """Hydrogens are recognised by their element, not their mass."""
     found = surroundings_limit(*made, region)
     assert (1000 * found.longest, found.cause) == (pytest.approx(limit_fs), cause)
     slow = surroundings_limit(*made, region, impulse=True)
@@ -104,7 +104,7 @@ class Nitrile:
         )
 
     def survives(self, timestep, length=8.0):
-        """Whether Langevin dynamics at 300 K keep the C#N bond for some ps."""
+        """Whether the C#N bond is stable in Langevin dynamics at 300 K for some ps."""
         integrator = openmm.LangevinMiddleIntegrator(300, 1, timestep)
         integrator.setRandomNumberSeed(1)
         reference = openmm.Platform.getPlatformByName("Reference")
@@ -123,8 +123,8 @@ class Nitrile:
         return True
 
 
-def test_a_nitrile_needs_heavier_masses_for_4_fs():
-    """The limit is a fifth of the period, and it separates runs that blow up from runs that last.
+def test_nitrile_needs_larger_masses_for_4_fs():
+    """The limit is a fifth of the period, and separates unstable from stable runs.
 
     With its own masses acetonitrile has 3.4 steps per period at 4 fs.
     """
@@ -150,7 +150,7 @@ def test_a_nitrile_needs_heavier_masses_for_4_fs():
 
 @pytest.mark.parametrize("factor", [1, 2])
 def test_free_hydrogens_need_seven_steps_per_period(factor):
-    """Twice the masses give hydrogens of 6 amu, which still count as free hydrogens."""
+    """Hydrogens of 6 amu, from doubled masses, still count as free hydrogens."""
     case = Nitrile("none")
     scale_masses(case.system, case.region, factor)
     motion = case.motion()
@@ -161,7 +161,7 @@ def test_free_hydrogens_need_seven_steps_per_period(factor):
 
 
 @pytest.mark.parametrize("in_topology", [True, False])
-def test_a_region_that_the_box_splits_is_made_whole(in_topology):
+def test_region_split_by_the_boundary_is_made_whole(in_topology):
     case = Nitrile("keep")
     period = case.motion().vibration.period
     box = 3 * np.eye(3)
@@ -178,8 +178,8 @@ def test_a_region_that_the_box_splits_is_made_whole(in_topology):
     assert case.motion().vibration.period == pytest.approx(period, rel=1e-3)
 
 
-def test_an_atom_that_does_not_move_has_no_part_in_the_vibration():
-    """OpenMM fixes atoms of no mass: the limit of a very large one."""
+def test_frozen_atoms_do_not_vibrate():
+    """OpenMM fixes atoms of zero mass, which is equivalent to a very large mass."""
     case = Nitrile("keep")
     periods = []
     for mass in (0.0, 1e6):
@@ -188,11 +188,11 @@ def test_an_atom_that_does_not_move_has_no_part_in_the_vibration():
     assert periods[0] == pytest.approx(periods[1], rel=1e-3)
 
 
-def test_a_short_step_needs_no_factor():
+def test_short_step_needs_no_mass_factor():
     assert Nitrile("keep").motion().mass_factor(0.0015, 7) == 1
 
 
-def test_virtual_sites_and_frozen_atoms_do_not_count():
+def test_frozen_hydrogens_do_not_limit_the_step():
     system, topology = make(constrained=False)
     system.setParticleMass(1, 0.0)
     assert surroundings_limit(system, topology).cause == "not validated"

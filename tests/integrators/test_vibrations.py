@@ -40,7 +40,7 @@ def molecule(smiles):
     return evaluator, find_minimum(evaluator, positions), masses, bonds, atoms
 
 
-def test_a_diatomic_has_the_period_of_its_spring():
+def test_diatomic_has_the_period_of_a_harmonic_oscillator():
     evaluator = FunctionModel(spring, "spring").bind([6, 8])
     masses = np.array([12.0, 16.0])
     found = fastest_vibration(evaluator, DIATOMIC, masses)
@@ -55,7 +55,7 @@ def test_a_diatomic_has_the_period_of_its_spring():
 
 @pytest.mark.parametrize("smiles", ["CC(N)=O", "CC#N"])
 @pytest.mark.parametrize("constrained", [False, True])
-def test_it_is_that_of_the_full_hessian(smiles, constrained):
+def test_period_matches_the_full_hessian(smiles, constrained):
     evaluator, positions, masses, bonds, _ = molecule(smiles)
     weight = np.repeat(1 / np.sqrt(masses), 3)
     hessian = network_hessian(evaluator, positions) * np.outer(weight, weight)
@@ -71,14 +71,14 @@ def test_it_is_that_of_the_full_hessian(smiles, constrained):
 
 
 @pytest.mark.parametrize(("smiles", "bond"), [("CC#N", {"C", "N"}), ("CC(C)=O", {"C", "O"})])
-def test_with_constrained_hydrogens_the_multiple_bond_is_fastest(smiles, bond):
+def test_multiple_bond_is_fastest_with_constrained_hydrogens(smiles, bond):
     evaluator, positions, masses, bonds, atoms = molecule(smiles)
     found = fastest_vibration(evaluator, positions, masses, bonds)
     assert {atoms[row].element.symbol for row in found.pair} == bond
     assert 0.012 < found.period < 0.019
 
 
-def test_a_constraint_that_follows_from_others_forbids_nothing_more():
+def test_redundant_constraints_do_not_change_the_period():
     evaluator, positions, masses, bonds, _ = molecule("CC#N")
     once = fastest_vibration(evaluator, positions, masses, bonds)
     again = fastest_vibration(evaluator, positions, masses, 3 * bonds)
@@ -92,12 +92,12 @@ def test_relaxation_does_not_break_bonds_that_start_too_long():
     assert lengths == pytest.approx([0.1165, 0.1165], abs=0.002)
 
 
-def test_a_constant_potential_does_not_vibrate():
+def test_constant_potential_does_not_vibrate():
     flat = FunctionModel(lambda positions, *_: (0.0, np.zeros_like(positions)), "flat")
     assert fastest_vibration(flat.bind([6, 8]), DIATOMIC, np.ones(2)).period == np.inf
 
 
-def test_a_network_without_finite_forces_is_refused():
+def test_non_finite_forces_are_refused():
     broken = FunctionModel(lambda positions, *_: (0.0, np.full_like(positions, np.nan)), "broken")
     with pytest.raises(SimulationError, match="not finite"):
         fastest_vibration(broken.bind([6, 8]), DIATOMIC, np.ones(2))

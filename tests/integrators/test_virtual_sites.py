@@ -1,4 +1,4 @@
-"""Virtual sites under several time steps: OpenMM leaves them behind, so they are refused."""
+"""Virtual sites with multiple time steps are refused, since OpenMM does not update them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WEIGHTS = (0.8, 0.1, 0.1)
 
 
 def water_with_a_site(force):
-    """Three masses and a site between them, and one force."""
+    """Three particles and a virtual site, with one force."""
     system = openmm.System()
     for mass in (16.0, 1.0, 1.0, 0.0):
         system.addParticle(mass)
@@ -26,8 +26,8 @@ def water_with_a_site(force):
 
 
 @pytest.mark.parametrize("platform", ["Reference", "CPU"])
-def test_openmm_moves_sites_at_the_end_of_a_step_only(platform):
-    """Why they are refused. Where this fails, a new OpenMM may have lifted the reason."""
+def test_openmm_updates_virtual_sites_only_at_the_end_of_a_step(platform):
+    """This is the reason for the refusal. A new version of OpenMM may remove it."""
     behind = []
 
     def notice(state):
@@ -54,13 +54,13 @@ def test_openmm_moves_sites_at_the_end_of_a_step_only(platform):
     np.testing.assert_allclose(behind, [0.0024, 0.0048, 0.0072], rtol=0, atol=1e-6)
 
 
-def test_sites_are_refused():
+def test_virtual_sites_are_refused():
     system = water_with_a_site(openmm.HarmonicBondForce())
     with pytest.raises(ConfigError, match=r"found 1 virtual site.s., as in four-site .*: none"):
         create_respa_integrator(system, [(0.001, [0])])
 
 
-def test_a_run_with_four_site_water_is_refused_before_it_begins():
+def test_run_with_four_site_water_is_refused_before_it_begins():
     config = parse_config(
         {
             "system": {

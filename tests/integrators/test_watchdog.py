@@ -1,4 +1,4 @@
-"""The watchdog of multiple time steps: the gap by hand, what it warns of, what it costs."""
+"""The watchdog of multiple time steps: the measured gap, warnings, cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALLS = []
 
 
 def springs(positions, numbers, charge):
-    """A soft pull to the centre that counts its calls."""
+    """A soft harmonic force to the centre that counts its calls."""
     CALLS.append(len(numbers))
     away = positions - positions.mean(axis=0)
     return 5.0 * float((away**2).sum()), -10.0 * away
@@ -74,7 +74,7 @@ def watchdog(box, system, **settings):
 
 
 def difference_by_hand(box, network, positions, vectors):
-    """Energy and forces of the network less those of the force field's bonded terms."""
+    """Energy and forces of the network minus those of the force field's bonded terms."""
     region, atoms = box.ligand_atoms, list(box.topology.atoms())
     whole = make_whole(positions[region], vectors, topology_bonds(box.topology, region))
     energy, forces = network.bind([atoms[i].element.atomic_number for i in region])(whole)
@@ -92,7 +92,7 @@ def difference_by_hand(box, network, positions, vectors):
     return energy - state.getPotentialEnergy()._value, forces - bonded
 
 
-def test_gap_by_hand(free, network):
+def test_gap_matches_separate_evaluations(free, network):
     positions, vectors = positions_of(free)
     meter = GapMeter(
         respa_system(free, network), free.ligand_atoms, timestep=STEP, temperature=KELVIN
@@ -110,8 +110,8 @@ def test_gap_by_hand(free, network):
     assert found.rms_force > 100
 
 
-def test_gap_to_another_network(kept, network):
-    """The soft springs are the inner potential: nothing of the force field comes in."""
+def test_gap_to_an_inner_network(kept, network):
+    """The inner potential is a second network, so the force field does not contribute."""
     inner_potential, positions = FunctionModel(springs, "springs"), positions_of(kept)
     coupling = Mechanical(inside=MultipleTimeSteps(inner_potential))
     system = create_hybrid_system(
@@ -121,15 +121,15 @@ def test_gap_to_another_network(kept, network):
     found = meter.measure(*positions)
     region, atoms = kept.ligand_atoms, list(kept.topology.atoms())
     numbers = [atoms[i].element.atomic_number for i in region]
-    (energy, forces), (taken_energy, taken_forces) = (
+    (energy, forces), (inner_energy, inner_forces) = (
         model.bind(numbers)(positions[0][region]) for model in (network, inner_potential)
     )
-    np.testing.assert_allclose(found.energy, energy - taken_energy, rtol=0, atol=1e-2)
-    np.testing.assert_allclose(found.forces, forces - taken_forces, rtol=0, atol=0.05)
+    np.testing.assert_allclose(found.energy, energy - inner_energy, rtol=0, atol=1e-2)
+    np.testing.assert_allclose(found.forces, forces - inner_forces, rtol=0, atol=0.05)
 
 
-def test_constraints_take_up_the_forces_along_them(kept, network):
-    """The forces as velocities, which OpenMM then makes fit the constraints."""
+def test_forces_along_constraints_are_removed(kept, network):
+    """The reference: OpenMM applies the constraints to forces that are set as velocities."""
     system = respa_system(kept, network, constraints="keep")
     apply_hydrogen_mass(system, kept.topology, 3.0)
     region = kept.ligand_atoms
@@ -149,17 +149,17 @@ def test_constraints_take_up_the_forces_along_them(kept, network):
     velocities[region] = forces / masses[:, None]
     context.setVelocities(velocities)
     context.applyVelocityConstraints(1e-10)
-    fitting = context.getState(velocities=True).getVelocities(asNumpy=True)._value[region]
-    expected = fitting * masses[:, None]
+    constrained = context.getState(velocities=True).getVelocities(asNumpy=True)._value[region]
+    expected = constrained * masses[:, None]
     assert np.abs(expected - forces).max() > 50  # the constraints matter here
     np.testing.assert_allclose(found.forces, expected, rtol=0, atol=0.1)
     kick = STEP * np.sqrt((expected**2 / masses[:, None]).sum() / (KT * (18 - 4)))
     np.testing.assert_allclose(found.kick, kick, rtol=1e-3)
 
 
-def test_a_look_costs_one_evaluation(free):
-    """Thirty steps with and without a look at every tenth one, and steps go on as they did."""
-    counts, ends = [], []
+def test_check_costs_one_evaluation_and_does_not_change_the_dynamics(free):
+    """Thirty steps, with and without a check at every tenth."""
+    counts, final_positions = [], []
     for watched in (False, True):
         system = respa_system(free, FunctionModel(springs, "springs"))
         simulation = simulate(free, system)
@@ -168,9 +168,11 @@ def test_a_look_costs_one_evaluation(free):
         CALLS.clear()
         simulation.step(30)
         counts.append(len(CALLS))
-        ends.append(simulation.context.getState(positions=True).getPositions(asNumpy=True)._value)
+        final_positions.append(
+            simulation.context.getState(positions=True).getPositions(asNumpy=True)._value
+        )
     assert counts[1] == counts[0] + 3
-    np.testing.assert_array_equal(*ends)
+    np.testing.assert_array_equal(*final_positions)
 
 
 def simulate(box, system, temperature=KELVIN):
@@ -185,8 +187,8 @@ def simulate(box, system, temperature=KELVIN):
     return simulation
 
 
-def test_vibration_is_normal(kept, network, caplog):
-    """A picosecond at 300 K with kept constraints, 2/4 fs: forty looks without a warning."""
+def test_stable_dynamics_gives_no_warning(kept, network, caplog):
+    """A picosecond at 300 K with constraints and steps of 2 and 4 fs: fifty checks, no warning."""
     system = respa_system(kept, network, constraints="keep")
     apply_hydrogen_mass(system, kept.topology, 3.0)
     splitting = split_time_scales(system, inner=0.002, outer=0.004)
@@ -195,17 +197,17 @@ def test_vibration_is_normal(kept, network, caplog):
     simulation.context.setPositions(kept.positions)
     simulation.minimizeEnergy(maxIterations=50)
     simulation.context.setVelocitiesToTemperature(KELVIN, 1)
-    dog = watchdog(kept, system)
-    simulation.reporters.append(dog)
+    monitor = watchdog(kept, system)
+    simulation.reporters.append(monitor)
     with caplog.at_level(logging.WARNING, "nnpmm.integrators.watchdog"):
         simulation.step(250)
     assert caplog.messages == []
-    assert dog.last.step == 250 and dog.last.changes == []
-    assert 0.05 < dog.last.gap.kick < 1.0
+    assert monitor.last.step == 250 and monitor.last.changes == []
+    assert 0.05 < monitor.last.gap.kick < 1.0
 
 
 def moved_proton(box, positions):
-    """Positions with the hydroxyl's proton behind carbon, off the axis: angles stay defined."""
+    """Positions with the hydroxyl proton at the carbon, off the axis so that angles are defined."""
     atoms = list(box.topology.atoms())
     bonds = {frozenset((b.atom1.index, b.atom2.index)) for b in box.topology.bonds()}
     region = [int(i) for i in box.ligand_atoms]
@@ -220,12 +222,12 @@ def moved_proton(box, positions):
     return moved
 
 
-def test_a_moved_proton_is_seen(free, network, caplog):
+def test_transferred_proton_is_reported(free, network, caplog):
     positions, vectors = positions_of(free)
-    dog = watchdog(free, respa_system(free, network))
-    assert dog.check(positions, vectors, step=10).complaints == ()
+    monitor = watchdog(free, respa_system(free, network))
+    assert monitor.check(positions, vectors, step=10).complaints == ()
     with caplog.at_level(logging.WARNING, "nnpmm.integrators.watchdog"):
-        reading = dog.check(moved_proton(free, positions), vectors, step=20)
+        reading = monitor.check(moved_proton(free, positions), vectors, step=20)
     assert reading.gap.kick > 5
     assert [change.formed for change in reading.changes].count(False) == 1
     (message,) = caplog.messages
@@ -240,21 +242,21 @@ def test_a_moved_proton_is_seen(free, network, caplog):
         assert words in message
 
 
-def test_it_stops_if_it_is_told_to(free, network):
+def test_stop_raises_an_error(free, network):
     positions, vectors = positions_of(free)
-    dog = watchdog(free, respa_system(free, network), stop=True)
-    dog.check(positions, vectors, step=10)
+    monitor = watchdog(free, respa_system(free, network), stop=True)
+    monitor.check(positions, vectors, step=10)
     with pytest.raises(SimulationError, match=r"step 20: a bond .*not valid here"):
-        dog.check(moved_proton(free, positions), vectors, step=20)
+        monitor.check(moved_proton(free, positions), vectors, step=20)
 
 
-def test_a_warning_is_not_repeated_until_all_was_well(free, network, caplog):
+def test_warning_is_not_repeated_until_the_state_is_normal(free, network, caplog):
     positions, vectors = positions_of(free)
     moved = moved_proton(free, positions)
-    dog = watchdog(free, respa_system(free, network))
+    monitor = watchdog(free, respa_system(free, network))
     with caplog.at_level(logging.WARNING, "nnpmm.integrators.watchdog"):
         for step, frame in enumerate((moved, moved, positions, moved)):
-            dog.check(frame, vectors, step=step)
+            monitor.check(frame, vectors, step=step)
     assert [message.split(":")[0] for message in caplog.messages] == ["step 0", "step 3"]
 
 
@@ -268,11 +270,11 @@ def test_ranges_are_printed(free, caplog):
     ]
 
 
-def test_a_narrow_range_of_the_kick(free, network, caplog):
+def test_narrow_kick_range_gives_a_warning(free, network, caplog):
     positions, vectors = positions_of(free)
-    dog = watchdog(free, respa_system(free, network), ranges=WatchdogRanges(kick=0.01))
+    monitor = watchdog(free, respa_system(free, network), ranges=WatchdogRanges(kick=0.01))
     with caplog.at_level(logging.WARNING, "nnpmm.integrators.watchdog"):
-        reading = dog.check(positions, vectors, step=0)
+        reading = monitor.check(positions, vectors, step=0)
     assert reading.changes == []
     assert f"kick {reading.gap.kick:.2f}, allowed up to 0.01" in caplog.text
 
@@ -285,7 +287,7 @@ def test_a_narrow_range_of_the_kick(free, network, caplog):
         ({"temperature": 0}, "found a temperature of 0, allowed: more than 0"),
     ],
 )
-def test_wrong_settings(free, settings, found):
+def test_invalid_settings_are_refused(free, settings, found):
     with pytest.raises(ConfigError, match=found):
         watchdog(free, respa_system(free, FunctionModel(springs)), **settings)
 
@@ -298,12 +300,12 @@ def test_wrong_settings(free, settings, found):
         ({"formed": 1.5}, r"found formed=1.5 and broken=1.5, allowed: formed below broken"),
     ],
 )
-def test_wrong_ranges(ranges, found):
+def test_invalid_ranges_are_refused(ranges, found):
     with pytest.raises(ConfigError, match=found):
         WatchdogRanges(**ranges)
 
 
-def test_a_system_of_one_time_scale(free, network):
+def test_system_without_multiple_time_steps_is_refused(free, network):
     single = create_hybrid_system(free.system, free.topology, free.ligand_atoms, network)
     for system in (single, free.system):
         with pytest.raises(ConfigError, match=r"expected one made with .*MultipleTimeSteps"):
@@ -311,25 +313,25 @@ def test_a_system_of_one_time_scale(free, network):
 
 
 @pytest.mark.parametrize("region", [[], [0, 1, 50]])
-def test_atoms_that_are_not_the_network_s(free, region):
+def test_atoms_outside_the_region_are_refused(free, region):
     system = respa_system(free, FunctionModel(springs))
     with pytest.raises(RegionError, match=r"outside the network's regions; give the atoms that"):
         RespaWatchdog(system, free.topology, region, timestep=STEP, temperature=KELVIN)
 
 
-def test_a_network_that_fails(free, network):
+def test_failing_network_is_an_error(free, network):
     positions, vectors = positions_of(free)
-    dog = watchdog(free, respa_system(free, network))
+    monitor = watchdog(free, respa_system(free, network))
     with pytest.raises(SimulationError, match=r"cannot watch the network: .* less than 50%"):
-        dog.check(positions, 0.2 * vectors, step=0)
+        monitor.check(positions, 0.2 * vectors, step=0)
 
 
-def test_a_function_within_a_function_is_watched(free):
+def test_lambda_as_network_is_watched(free):
     model = FunctionModel(lambda positions, numbers, charge: springs(positions, numbers, charge))
     watchdog(free, respa_system(free, model))
 
 
-def test_a_network_that_cannot_be_copied(free, monkeypatch):
+def test_network_that_cannot_be_copied_is_refused(free, monkeypatch):
     def refuse(evaluator):
         raise TypeError("cannot be pickled")
 
