@@ -39,7 +39,7 @@ def refused(inputs, call, monkeypatch):
     return check
 
 
-def test_the_settings_that_the_rows_spoil_are_good(inputs, call):
+def test_unchanged_settings_are_valid(inputs, call):
     result = call(main, "run", inputs.write_settings())
     assert result.status == 0, result.err
     assert (inputs.folder / "out").is_dir()
@@ -145,7 +145,7 @@ def test_a_missing_key(inputs, refused):
         ("seed: !!python/object/apply:os.getcwd []\n", ("not valid YAML",)),
     ],
 )
-def test_what_is_no_settings_file(inputs, refused, text, words):
+def test_invalid_settings_file(inputs, refused, text, words):
     path = inputs.folder / "md.yaml"
     path.write_text(text)
     refused(*words, path=path)

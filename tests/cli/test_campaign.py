@@ -56,7 +56,7 @@ def test_results_and_failures_are_printed(go, call):
     )
 
 
-def test_one_calculation_is_not_several(go):
+def test_single_calculation_is_refused(go):
     """Nothing is announced where the settings are not those that were begun."""
     assert "1 calculation of conformers, 1 at a time" in go("name,molecule.smiles\na,O\n").out
     changed = go("name,molecule.smiles\na,N\n")
@@ -79,7 +79,7 @@ def test_one_calculation_is_not_several(go):
         ("molecule.file\nnone.sdf\n", ["line 2: ", "none.sdf: cannot be read"]),
     ],
 )
-def test_bad_tables_are_one_line(go, tmp_path, table, words):
+def test_bad_tables_give_one_line(go, tmp_path, table, words):
     go(table).assert_one_line_error(*words)
     assert not (tmp_path / "out").exists()
 
@@ -94,12 +94,12 @@ def test_bad_tables_are_one_line(go, tmp_path, table, words):
         (["collect", "."], ["found no campaign in this folder"]),
     ],
 )
-def test_bad_requests_are_one_line(call, tmp_path, monkeypatch, arguments, words):
+def test_bad_arguments_give_one_line(call, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     call(main, "campaign", *arguments).assert_one_line_error(*words)
 
 
-def test_other_requests_that_cannot_be_met(go, call, tmp_path):
+def test_other_bad_arguments_give_one_line(go, call, tmp_path):
     table = "molecule.smiles\nO\n"
     go(table, "--command", "fold").assert_one_line_error("the command 'fold', allowed: run,")
     go(table, "--cluster", "moon").assert_one_line_error("cluster 'moon': expected local, serial")
@@ -107,7 +107,7 @@ def test_other_requests_that_cannot_be_met(go, call, tmp_path):
     call(main, "campaign", "run", tmp_path / "list.csv").assert_one_line_error("found no command")
 
 
-def test_the_template_is_a_list(call, tmp_path):
+def test_template_is_a_list(call, tmp_path):
     path = tmp_path / "list.yaml"
     path.write_text(call(main, "campaign", "run", "--template").out)
     found = calculations_of(read_list(path))
@@ -116,7 +116,7 @@ def test_the_template_is_a_list(call, tmp_path):
     assert found[0].settings["ladder"]["time"] == "1000.0 ps"
 
 
-def test_the_examples_of_the_page(tmp_path):
+def test_documented_examples_are_valid(tmp_path):
     """The table and the YAML file are the same calculations, and the cluster can be had."""
     page = (ROOT / "docs/many-calculations.md").read_text()
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, flags=re.M | re.S)

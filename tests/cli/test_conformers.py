@@ -66,7 +66,7 @@ def test_strain_of_a_pose_in_water_and_harmonic_free_energies(call, tmp_path):
     assert np.linalg.norm(centre - there) < 0.5  # angstrom: where the complex is
 
 
-def test_the_same_command_goes_on_and_then_repeats_nothing(call, tmp_path, monkeypatch):
+def test_command_resumes_and_repeats_nothing(call, tmp_path, monkeypatch):
     folder = tmp_path / "found"
     options = (*OPTIONS[:2], "CCCO", *OPTIONS[3:], "-o", folder)
     monkeypatch.setattr(workflow, "_BLOCK", 2)
@@ -98,7 +98,7 @@ def test_the_same_command_goes_on_and_then_repeats_nothing(call, tmp_path, monke
     assert call(main, *options, "--window", "1").status == 0
 
 
-def test_half_a_file_is_made_again(call, tmp_path):
+def test_damaged_files_are_recalculated(call, tmp_path):
     folder = tmp_path / "found"
     assert call(main, *OPTIONS, "-o", folder).status == 0
     first = (folder / "result.json").read_text()

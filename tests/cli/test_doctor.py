@@ -40,7 +40,7 @@ def test_the_installed_script(tmp_path, torchani_folder):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_table(call, torchani_folder):
+def test_doctor_prints_a_table(call, torchani_folder):
     result = call(main, "doctor")
     assert result.status == 0
     assert f"torchani: {torchani_folder}" in result.out
@@ -57,21 +57,21 @@ def test_backends_of_both_networks():
         assert ("AIMNet2 backend", name) in found
 
 
-def test_absurd_threads_are_not_started(call, torchani_folder, monkeypatch):
+def test_too_many_threads_are_not_started(call, torchani_folder, monkeypatch):
     monkeypatch.setenv("OPENMM_CPU_THREADS", "1000000")
     result = call(main, "doctor")
     assert result.status == 1
     assert "found OPENMM_CPU_THREADS = '1000000', allowed: 1 to" in result.out
 
 
-def test_no_weights_at_all(call, no_weights):
+def test_missing_weights_are_reported(call, no_weights):
     result = call(main, "doctor")
     assert result.status == 1
     assert "FAIL" in result.out
     assert "no model's weights are on this machine" in result.out
 
 
-def test_weights_that_could_be_downloaded_do_not_count(call, no_weights, monkeypatch):
+def test_downloadable_weights_count_as_missing(call, no_weights, monkeypatch):
     monkeypatch.setenv("NNPMM_OFFLINE", "0")
     result = call(main, "doctor")
     assert result.status == 1

@@ -60,7 +60,7 @@ def test_templates_are_valid(call, data, tmp_path):
         assert isinstance(yaml.safe_load(answer.out), dict)
 
 
-def test_a_killed_pretraining_goes_on(data, tmp_path):
+def test_killed_pretraining_resumes(data, tmp_path):
     config = settings_file(data, epochs=60)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
 
@@ -76,7 +76,7 @@ def test_a_killed_pretraining_goes_on(data, tmp_path):
     assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_what_is_refused_in_one_line(call, data, tmp_path):
+def test_bad_arguments_give_one_line(call, data, tmp_path):
     bad = tmp_path / "bad.csv"
     bad.write_text("smiles,logp\nCCO,1\nC1CC,2\n")
     config = settings_file(data)

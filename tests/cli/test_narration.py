@@ -29,7 +29,7 @@ def facts(text):
     return dict(re.findall(r"^([a-z]+(?: step)?) {2,}(.+)$", text, flags=re.M))
 
 
-def test_a_run_says_what_it_is(inputs, call):
+def test_run_prints_its_preparation(inputs, call):
     path = inputs.write_settings()
     result = call(main, "run", path)
     assert result.status == 0, result.err
@@ -46,7 +46,7 @@ def test_a_run_says_what_it_is(inputs, call):
     assert found["platform"] == "Reference"
 
 
-def test_a_word_precedes_what_takes_long(inputs, call):
+def test_message_precedes_slow_steps(inputs, call):
     out = call(main, "run", inputs.write_settings()).out
     in_order = [
         "settings",
@@ -67,7 +67,7 @@ def test_a_word_precedes_what_takes_long(inputs, call):
     assert places == sorted(places)
 
 
-def test_what_is_known_is_said_before_an_error(inputs, call):
+def test_messages_are_printed_before_an_error(inputs, call):
     inputs.set("region.selection", "resname LIG")
     result = call(main, "run", inputs.write_settings())
     result.assert_one_line_error("resname LIG")  # stderr contains the error alone
@@ -75,30 +75,30 @@ def test_what_is_known_is_said_before_an_error(inputs, call):
     assert "region" not in facts(result.out)
 
 
-def test_settings_that_are_refused_leave_nothing_to_say(inputs, call):
+def test_refused_settings_print_no_messages(inputs, call):
     inputs.set("seed", 0)
     assert call(main, "run", inputs.write_settings()).out == ""
 
 
-def test_a_script_prints_nothing(inputs, capsys):
+def test_library_prints_nothing(inputs, capsys):
     simulation.run(inputs.write_settings(), progress=False)
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_script_can_listen(inputs, caplog):
+def test_messages_can_be_logged_by_a_script(inputs, caplog):
     caplog.set_level(logging.INFO, narration.LOGGER.name)
     simulation.run(inputs.write_settings(), progress=False)
     assert any(message.startswith("region ") for message in caplog.messages)
 
 
-def test_the_handler_goes_with_the_command(inputs, call, capsys):
+def test_handler_is_removed_after_the_command(inputs, call, capsys):
     call(main, "run", inputs.write_settings())
     assert narration.LOGGER.handlers == [] and narration.LOGGER.propagate
     narration.fact("region", "another run")
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_charge_of_the_region_is_said(inputs, call):
+def test_charge_of_the_region_is_printed(inputs, call):
     inputs.set("region.model", "neutral.pt")
     inputs.settings["region"].pop("members")
     import torch
@@ -119,7 +119,7 @@ def test_the_charge_of_the_region_is_said(inputs, call):
 
 
 @pytest.mark.parametrize("kind", ["dynamics", "minimisation", "respa"])
-def test_a_dry_run_writes_nothing_and_forecasts(inputs, call, kind):
+def test_dry_run_writes_nothing_and_prints_a_forecast(inputs, call, kind):
     stages = {"minimize": {"max_iterations": 5}, "warmup": None, "equilibrate": None}
     stages["production"] = None if kind == "minimisation" else {"length": "2 ps"}
     inputs.set("stages", stages)
@@ -140,7 +140,7 @@ def test_a_dry_run_writes_nothing_and_forecasts(inputs, call, kind):
     assert result.out.splitlines()[-1] == f"nothing was written; start it with: nnpmm run {path}"
 
 
-def test_the_forecast_adds_up(inputs):
+def test_forecast_adds_up(inputs):
     inputs.set("stages.equilibrate", {"length": "1 ps"})
     inputs.set("stages.production", {"length": "4 ps"})
     path = inputs.write_settings()
@@ -159,12 +159,12 @@ def test_the_forecast_adds_up(inputs):
     assert forecast.potential_energy == pytest.approx(energy, abs=0.01)
 
 
-def test_a_dry_run_finds_what_a_run_would_find(inputs, call):
+def test_dry_run_reports_the_errors_of_a_run(inputs, call):
     inputs.set("ensemble", {"type": "NPT"})
     call(main, "run", inputs.write_settings(), "--dry-run").assert_one_line_error("NPT", "NVT")
 
 
-def test_a_dry_run_where_a_run_is_already(inputs, call):
+def test_dry_run_in_the_folder_of_a_run(inputs, call):
     path = inputs.write_settings()
     call(main, "run", path)
     before = {p: p.stat().st_mtime_ns for p in inputs.folder.rglob("*")}
@@ -179,7 +179,7 @@ def test_dry_run_and_resume_exclude_each_other(inputs, call):
     result.assert_one_line_error("--dry-run and --resume", "one of them")
 
 
-def test_atoms_on_top_of_each_other_are_said(inputs, call):
+def test_overlapping_atoms_are_reported(inputs, call):
     path = inputs.folder / "complex.pdb"
     lines = path.read_text().splitlines()
     rows = [i for i, line in enumerate(lines) if line.startswith("HETATM")]
@@ -189,7 +189,7 @@ def test_atoms_on_top_of_each_other_are_said(inputs, call):
     result.assert_one_line_error("the simulation cannot start", "not finite", "atoms overlap")
 
 
-def test_a_terminal_shows_a_word_while_libraries_load(monkeypatch):
+def test_terminal_shows_a_message_during_imports(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
             return True

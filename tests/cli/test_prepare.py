@@ -79,7 +79,7 @@ def test_the_table_shows_the_whole_path_of_the_weights(
     assert str(torchani_folder) in "".join(result.out.split())
 
 
-def test_it_writes_the_same_again(complex_pdb, tmp_path, call):
+def test_output_is_reproducible(complex_pdb, tmp_path, call):
     arguments = (complex_pdb, "--selection", "resname LIG", "--model", "ANI-1x", "--members", 5)
     for folder in ("a", "b"):
         assert call(main, *arguments, "-o", tmp_path / "deep" / folder).status == 0
@@ -92,7 +92,7 @@ def test_it_writes_the_same_again(complex_pdb, tmp_path, call):
     assert a == b
 
 
-def test_files_that_are_there_are_kept_unless_overwritten(complex_pdb, tmp_path, call):
+def test_existing_files_are_kept_unless_overwritten(complex_pdb, tmp_path, call):
     arguments = (complex_pdb, "--selection", "resname LIG", "--model", "ANI-1x", "-o", tmp_path)
     (tmp_path / "model.pt").write_text("mine")
     (tmp_path / "notes.txt").write_text("mine too")

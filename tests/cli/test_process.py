@@ -95,7 +95,7 @@ def shell(command, folder):
         "2>&1 >/dev/null | true",
     ],
 )
-def test_a_run_whose_progress_cannot_be_written_goes_on(tmp_path, redirection):
+def test_run_continues_if_progress_cannot_be_written(tmp_path, redirection):
     write_settings(tmp_path, "0.05 ps")
     command = f"{shlex.quote(sys.executable)} -c {shlex.quote(_SPRINGS)} run md.yaml {redirection}"
     done = shell(f"{command}; exit ${{PIPESTATUS[0]}}", tmp_path)
@@ -108,13 +108,13 @@ def test_a_run_whose_progress_cannot_be_written_goes_on(tmp_path, redirection):
         assert "production reached 0.05 ps" in done.stdout and done.stderr == ""
 
 
-def test_an_error_that_cannot_be_printed_keeps_its_status(tmp_path):
+def test_exit_status_is_kept_if_the_error_cannot_be_printed(tmp_path):
     command = f"{shlex.quote(sys.executable)} -c {shlex.quote(_SPRINGS)}"
     assert shell(f"{command} run none.yaml 2>/dev/full", tmp_path).returncode == 2
     assert shell(f"{command} run none.yaml 2>&-", tmp_path).returncode == 2
 
 
-def test_output_that_was_asked_for_and_cannot_be_written_is_an_error(tmp_path):
+def test_unwritable_stdout_is_an_error(tmp_path):
     command = f"{shlex.quote(sys.executable)} -c {shlex.quote(_SPRINGS)} run --template >/dev/full"
     done = shell(command, tmp_path)
     assert done.returncode == 2
@@ -132,7 +132,7 @@ def wait_for_production(folder):
     raise TimeoutError("the run did not reach production")
 
 
-def test_a_terminal_that_is_closed_leaves_a_checkpoint(tmp_path):
+def test_closed_terminal_leaves_a_checkpoint(tmp_path):
     pty = pytest.importorskip("pty")
     write_settings(tmp_path, "1000 ps")
     process, terminal = pty.fork()

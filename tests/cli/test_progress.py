@@ -40,7 +40,7 @@ def test_jobs_are_counted(terminal):
     assert "jobs" in terminal.getvalue() and "25%" in terminal.getvalue()
 
 
-def test_the_relaxing_bilayer_moves_a_bar(terminal, capsys):
+def test_relaxation_of_the_bilayer_moves_the_bar(terminal, capsys):
     report = JobReport("DOPC/C1", True, 3.0)
     with progress.campaign_bar("runs") as (tell, relaxation):
         relaxation("DOPC", "settle", 500.0, 500.0)
@@ -63,21 +63,21 @@ def _drawn(terminal, words, seconds=10.0):
     return terminal.getvalue()
 
 
-def test_what_is_printed_to_a_file_goes_there(terminal, capsys):
+def test_printed_lines_go_to_stdout(terminal, capsys):
     with progress.count_bar("jobs") as tell:
         tell(1, 4)
         print("a line")
     assert capsys.readouterr().out == "a line\n" and "a line" not in terminal.getvalue()
 
 
-def test_silence_in_a_file(capsys):
+def test_no_bar_in_a_file(capsys):
     with progress.stage_bar("DOPC/C1") as tell, progress.count_bar("jobs") as count:
         tell("nvt", 5.0, 10.0)
         count(1, 4)
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_file_gets_a_line_from_time_to_time(monkeypatch, capsys):
+def test_file_gets_progress_lines(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with progress.stage_bar("solvation") as tell, progress.count_bar("epochs") as count:
@@ -90,7 +90,7 @@ def test_a_file_gets_a_line_from_time_to_time(monkeypatch, capsys):
     assert out == "" and lines == ["solvation, sampling: 70%", "epochs: 25%"]
 
 
-def test_a_terminal_gets_no_such_lines(terminal, monkeypatch, capsys):
+def test_terminal_gets_no_progress_lines(terminal, monkeypatch, capsys):
     monkeypatch.setattr(progress, "LOG_INTERVAL", 0.0)
     with progress.stage_bar("solvation") as tell, progress.count_bar("epochs") as count:
         tell("sampling", 5.0, 10.0)

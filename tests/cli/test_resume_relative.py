@@ -39,7 +39,7 @@ MOMENTS = (
 
 
 @pytest.mark.slow
-def test_killed_at_four_moments(tmp_path):
+def test_calculation_killed_four_times_resumes(tmp_path):
     write_inputs(tmp_path)
     path, folder, whole = tmp_path / "pairs.yaml", tmp_path / "killed", tmp_path / "whole"
     files = {"protein": "protein.pdb", "ligands": "ligands.sdf", "edges": PAIRS}

@@ -63,7 +63,7 @@ MOMENTS = (
 
 
 @pytest.mark.slow
-def test_killed_at_five_moments(tmp_path):
+def test_calculation_killed_five_times_resumes(tmp_path):
     settings, folder, whole = tmp_path / "methane.yaml", tmp_path / "killed", tmp_path / "whole"
     settings.write_text(json.dumps(SETTINGS))
     finished: dict[int, np.ndarray] = {}

@@ -53,7 +53,7 @@ def test_memory_is_added_to_a_markov_model(series, tmp_path, capsys):
     assert f"{card.markov:.4f} nats per frame" in out and "memory" in out
 
 
-def test_what_memory_gains_is_told():
+def test_gain_by_memory_is_printed():
     assert _gain(0.3, 0.2) == "Markov model 0.3000 nats per frame; memory gains 0.1000"
     assert "does not improve" in _gain(0.3, 0.3)
 
@@ -85,7 +85,7 @@ def test_a_markov_model_is_compared(series, tmp_path, capsys):
         (("--centers", "-1;1", "-o", "x.pt"), "expected .json"),
     ],
 )
-def test_what_cannot_be_learned_is_one_line(series, options, words, capsys, tmp_path, monkeypatch):
+def test_invalid_training_data_give_one_line(series, options, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert nnpmm("sample", "language", "train", series, *options) == 2
     error = capsys.readouterr().err
@@ -101,7 +101,7 @@ def test_what_cannot_be_learned_is_one_line(series, options, words, capsys, tmp_
         ([0, 1], [0, 1, 1, 1] * 2 + [1] * 80, None),
     ],
 )
-def test_what_cannot_be_evaluated_is_one_line(generated, reference, words, tmp_path, capsys):
+def test_invalid_evaluations_give_one_line(generated, reference, words, tmp_path, capsys):
     """States that one of the two never visits, and too few transitions, with their number."""
     few = words is None
     for name, states in (("new", generated), ("long", reference)):

@@ -49,7 +49,7 @@ def test_from_smiles_to_report(call, tmp_path):
     assert page.count("<img") == 1 and "<svg" in page and "http" not in page.split("<svg")[0]
 
 
-def test_the_same_command_goes_on_and_then_repeats_nothing(call, tmp_path, monkeypatch):
+def test_command_resumes_and_repeats_nothing(call, tmp_path, monkeypatch):
     folder = tmp_path / "scan"
     options = (*OPTIONS, "--parameters", "none", "-o", folder)
     relax, calls = engine._relax_at, []

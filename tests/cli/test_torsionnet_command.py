@@ -35,14 +35,14 @@ def trained(settings_file, tmp_path_factory):
     return folder
 
 
-def test_a_training_leaves_a_policy_a_card_and_a_curve(trained):
+def test_training_writes_policy_card_and_curve(trained):
     card = json.loads((trained / "policy.json").read_text())
     assert len(card["curve"]) == 2 and card["molecules"] == SETTINGS["molecules"]
     assert (trained / "policy.safetensors").stat().st_size > 1000
     assert (trained / "learning.png").stat().st_size > 1000
 
 
-def test_the_same_command_goes_on_and_other_settings_are_refused(call, trained, settings_file):
+def test_command_resumes_and_other_settings_are_refused(call, trained, settings_file):
     answer = call(main, "torsionnet", "train", settings_file, "--updates", 3, "-o", trained)
     assert answer.status == 0 and "3 updates, 3 molecules" in answer.out, answer.err
     answer = call(main, "torsionnet", "train", settings_file, "--seed", 7, "-o", trained)
@@ -50,7 +50,7 @@ def test_the_same_command_goes_on_and_other_settings_are_refused(call, trained, 
     assert "was started with seed 1, found 7; choose another folder" in answer.err
 
 
-def test_an_evaluation_is_written_into_the_card(call, trained):
+def test_evaluation_is_written_into_the_card(call, trained):
     answer = call(
         main, "torsionnet", "evaluate", trained, "--smiles", "CCCCO",
         "--count", 6, "--seeds", 2,
@@ -95,7 +95,7 @@ def test_the_monte_carlo_search_is_a_generator(call, tmp_path):
         (("--generator", "best"), "generators"),
     ],
 )
-def test_generators_and_policies_that_do_not_fit(call, tmp_path, options, message):
+def test_mismatched_generators_and_policies_are_refused(call, tmp_path, options, message):
     answer = call(
         main, "conformers", "--smiles", "CCCC", "--model", "ANI-1x", *options,
         "-o", tmp_path / "found",
@@ -113,7 +113,7 @@ def test_generators_and_policies_that_do_not_fit(call, tmp_path, options, messag
         ({"fewest_rotors": 9, "most_rotors": 4}, "found fewest_rotors 9 above most_rotors 4"),
     ],
 )
-def test_settings_that_do_not_fit(call, tmp_path, changes, message):
+def test_invalid_settings_are_refused(call, tmp_path, changes, message):
     path = tmp_path / "train.yaml"
     path.write_text(yaml.safe_dump(SETTINGS | changes))
     answer = call(main, "torsionnet", "train", path, "-o", tmp_path / "out")

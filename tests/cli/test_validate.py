@@ -18,7 +18,7 @@ from nnpmm.structures import molecule_from_smiles
 OPTIONS = ("validate", "ANI-1x", "--molecule", "O")
 
 
-def test_a_sound_model(call, tmp_path):
+def test_valid_model_passes(call, tmp_path):
     answer = call(main, *OPTIONS, "--output", tmp_path / "report")
     assert answer.status == 0, answer
     assert "forces" in answer.out and "≤ 0.5 (2)" in answer.out and "ANI-1x: pass" in answer.out
@@ -30,7 +30,7 @@ def test_a_sound_model(call, tmp_path):
     assert max(map(len, narrow.out.splitlines())) <= 80
 
 
-def test_json_alone_on_stdout_and_a_molecule_of_a_file(call, tmp_path, monkeypatch):
+def test_json_on_stdout_and_molecule_from_a_file(call, tmp_path, monkeypatch):
     path = tmp_path / "drop.sdf"
     path.write_text(Chem.MolToMolBlock(molecule_from_smiles("O")) + "$$$$\n")
     load = registry.load_model
@@ -46,7 +46,7 @@ def test_json_alone_on_stdout_and_a_molecule_of_a_file(call, tmp_path, monkeypat
     assert list(record["checks"]["speed"]["molecules"]) == ["drop"]
 
 
-def test_a_broken_model_ends_with_status_1(call, monkeypatch):
+def test_broken_model_gives_status_1(call, monkeypatch):
     model = FunctionModel(lambda x, numbers, charge: (float((x**2).sum()), -0.2 * x), "broken")
     monkeypatch.setattr("nnpmm.models.load_model", lambda *arguments, **options: model)
     answer = call(main, "validate", "broken", "--molecule", "O")

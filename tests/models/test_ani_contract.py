@@ -95,7 +95,7 @@ def test_ani2x_is_smooth_through_its_cutoffs():
 
 
 @pytest.mark.parametrize("symbols", ["H", "CH", "NO", "HCNO", "O"])
-def test_leaving_out_absent_elements_changes_nothing(double_model, symbols):
+def test_restricting_the_elements_changes_nothing(double_model, symbols):
     """The cut first layers see what the whole ones see: checked in both orders of leaving out."""
     numbers = [Element.getBySymbol(symbol).atomic_number for symbol in symbols * 2]
     positions = np.random.default_rng(4).uniform(0, 0.3, size=(len(numbers), 3))
@@ -198,7 +198,7 @@ def test_periodic_box_in_float64(double_model, reference):
     np.testing.assert_allclose(members, expected.member_energies, rtol=0, atol=DOUBLE_ENERGY)
 
 
-def test_with_and_without_a_box_in_turn(model):
+def test_alternating_calls_with_and_without_a_box(model):
     """Nothing of one call stays for the next: NNPOps' own objects do not switch."""
     numbers, positions, box = water_box()
     evaluator = model.bind(numbers)
@@ -238,7 +238,7 @@ def test_periodic_forces_are_the_gradient(double_model):
         (np.full((3, 3), np.nan), "finite"),
     ],
 )
-def test_unfit_boxes_are_an_error(model, box, message):
+def test_unsuitable_boxes_are_an_error(model, box, message):
     with pytest.raises(SimulationError, match=message):
         model.bind([1, 1])([[0, 0, 0], [0.1, 0, 0]], box)
 

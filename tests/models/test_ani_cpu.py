@@ -105,7 +105,7 @@ def _list_neighbours(positions, species, cells, cutoff, index, room, pairs):
 
 @pytest.mark.parametrize("n_atoms", [1, 50, 400, 3000])
 @pytest.mark.parametrize("shape", ["vacuum", "cube", "sheared", "slab"])
-def test_neighbours_are_those_of_a_search_over_all_pairs(n_atoms, shape):
+def test_neighbours_match_a_search_over_all_pairs(n_atoms, shape):
     generator = np.random.default_rng(n_atoms)
     edge = max(11.0, (10 * n_atoms) ** (1 / 3))
     box = {
@@ -152,7 +152,7 @@ def test_every_atom_is_in_one_block(n_threads, n_geometries):
     assert sorted(seen) == list(range(10 * n_geometries))
 
 
-def test_threads_have_equal_loads():
+def test_threads_have_balanced_loads():
     _, blocks = partition(np.repeat([0, 1], [300, 700]), np.array([200_000, 100_000]), 1, 4)
     weights = np.array([240_000, 140_000])
     costs = [sum(weights[e] * (b - a) for e, a, b in of_thread) for of_thread in blocks]
@@ -174,7 +174,7 @@ def cluster(ani1x):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_threads_and_full_blocks_change_nothing(ani1x, cluster, threads):
+def test_results_are_independent_of_threads_and_blocks(ani1x, cluster, threads):
     symbols, positions, expected = cluster
     kernel = CpuKernel(ani1x.parameters, symbols, "double", threads)
     found = kernel.evaluate(positions, None)

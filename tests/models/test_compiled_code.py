@@ -59,7 +59,7 @@ def test_damaged_files_are_compiled_again(folder, pattern, damage):
     assert _run(folder, NUMBA_CACHE_DIR=str(cache)) == ("42 1", "")
 
 
-def test_without_a_folder_code_is_compiled_in_memory(folder):
+def test_code_is_compiled_in_memory_without_a_cache_folder(folder):
     """numba finds no folder: neither that of the source, nor one of the user's."""
     (folder / "file").touch()
     program = PROGRAM.replace("import logging", "import numba.core.caching as c, logging").replace(

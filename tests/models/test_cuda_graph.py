@@ -46,7 +46,7 @@ def played(monkeypatch):
 
 
 @pytest.mark.parametrize("capture", [True, False])
-def test_python_runs_only_until_the_graph_is_there(played, capture):
+def test_python_code_runs_only_until_the_graph_is_captured(played, capture):
     """Once to compile and once to be captured; after that the graph alone does the work."""
     numbers, calls = [0], []
 

@@ -36,7 +36,7 @@ def _refused(path, tensors, constants):
     assert "\n" not in text and len(text) < 400 + len(str(path))
 
 
-def test_the_content_itself_is_read(content, tmp_path):
+def test_file_content_is_checked(content, tmp_path):
     constants, tensors = content
     save_file(tensors, tmp_path / "w", metadata={"ani": json.dumps(constants)})
     assert load_parameters(tmp_path / "w").member_indices == (0,)
@@ -49,7 +49,7 @@ WRONG = [-1, 0, float("nan"), 1e300, float("inf"), "5", None, [5.2], True]
 @pytest.mark.parametrize(
     "name", ["radial_cutoff", "angular_cutoff", "radial_eta", "angular_eta", "angular_zeta"]
 )
-def test_wrong_constants(content, tmp_path, name, value):
+def test_invalid_constants_are_refused(content, tmp_path, name, value):
     constants, tensors = content
     functions = constants["symmetry_functions"] | {name: value}
     _refused(tmp_path / "w", tensors, constants | {"symmetry_functions": functions})
@@ -57,7 +57,7 @@ def test_wrong_constants(content, tmp_path, name, value):
 
 @pytest.mark.parametrize("value", [5.0, [], None, ["a"], [float("nan")], [[1.0]], [1e300], "abc"])
 @pytest.mark.parametrize("name", ["radial_shifts", "angular_shifts", "angle_shifts", "elements"])
-def test_wrong_lists(content, tmp_path, name, value):
+def test_invalid_lists_are_refused(content, tmp_path, name, value):
     constants, tensors = content
     functions = constants["symmetry_functions"] | {name: value}
     _refused(tmp_path / "w", tensors, constants | {"symmetry_functions": functions})
@@ -81,7 +81,7 @@ def test_wrong_lists(content, tmp_path, name, value):
         {"symmetry_functions": {"x" * 100_000: 1}},
     ],
 )
-def test_wrong_metadata(content, tmp_path, change):
+def test_invalid_metadata_is_refused(content, tmp_path, change):
     constants, tensors = content
     _refused(tmp_path / "w", tensors, constants | change)
 
@@ -102,13 +102,13 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("key", ["0.C.0.weight", "0.H.1.bias", "0.N.2.weight"])
-def test_wrong_tensors(content, tmp_path, key, change):
+def test_invalid_tensors_are_refused(content, tmp_path, key, change):
     constants, tensors = content
     _refused(tmp_path / "w", tensors | {key: CHANGES[change](tensors[key])}, constants)
 
 
 @pytest.mark.parametrize("key", ["0.C.0.weight", "0.O.3.bias"])
-def test_missing_tensors(content, tmp_path, key):
+def test_missing_tensors_are_refused(content, tmp_path, key):
     constants, tensors = content
     _refused(tmp_path / "w", {k: v for k, v in tensors.items() if k != key}, constants)
 
@@ -138,7 +138,7 @@ def _model_json(path, **changes):
         {"x" * 100_000: 1},
     ],
 )
-def test_model_json_that_contradicts_itself(tmp_path, changes):
+def test_contradictory_model_json_is_refused(tmp_path, changes):
     path = _model_json(tmp_path / "model.json", **changes)
     with pytest.raises(InputFileError) as caught:
         read_model_file(path)
@@ -212,7 +212,7 @@ class _Good(torch.nn.Module):
     "module",
     [_Tuple, _Int, _Nothing, _Detached, _Constant, _TwoArguments, _Raises, _PerAtom, _Integers],
 )
-def test_torchscript_that_gives_no_energy(module, tmp_path):
+def test_torchscript_without_an_energy_is_refused(module, tmp_path):
     path = tmp_path / "bad.pt"
     torch.jit.script(module()).save(path)
     with pytest.raises(ModelError) as caught:
@@ -222,7 +222,7 @@ def test_torchscript_that_gives_no_energy(module, tmp_path):
     assert "\n" not in text and len(text) < 500 + len(str(path))
 
 
-def test_torchscript_that_fits(tmp_path):
+def test_valid_torchscript_is_accepted(tmp_path):
     torch.jit.script(_Good()).save(tmp_path / "good.pt")
     positions = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.4]])
     energy, forces = load_model(tmp_path / "good.pt", device="cpu").bind([6, 1])(positions)

@@ -88,7 +88,7 @@ def served(tmp_path_factory, torchani_folder):
         server.server_close()
 
 
-def test_download_ends_in_the_cache_and_is_found_afterwards(served, tmp_path, no_torchani, ani1x):
+def test_downloaded_weights_are_cached(served, tmp_path, no_torchani, ani1x):
     _, url = served
     path = download_weights("ANI-1x", url("zoo.zip"))
     assert _cached_files(tmp_path) == [f"models/{path.name}"]
@@ -98,7 +98,7 @@ def test_download_ends_in_the_cache_and_is_found_afterwards(served, tmp_path, no
     assert found.parameters.digest() == PUBLISHED["ANI-1x"].digest
 
 
-def test_progress_is_on_stderr_and_ends_full(served, capsys):
+def test_progress_is_on_stderr_and_complete(served, capsys):
     _, url = served
     download_weights("ANI-1x", url("zoo.zip"))
     shown = capsys.readouterr()
@@ -117,14 +117,14 @@ def test_find_weights_downloads_once(served, tmp_path, no_torchani, monkeypatch)
     assert find_weights("ANI-1x").source.startswith("cache: ")
 
 
-def test_an_interrupted_download_leaves_nothing(served, tmp_path):
+def test_interrupted_download_leaves_no_files(served, tmp_path):
     _, url = served
     with pytest.raises(OSError, match="bytes"):
         download_weights("ANI-1x", url("zoo.zip", "interrupted"))
     assert _cached_files(tmp_path) == []
 
 
-def test_a_stopped_download_leaves_nothing(served, tmp_path, monkeypatch):
+def test_stopped_download_leaves_no_files(served, tmp_path, monkeypatch):
     _, url = served
 
     def stop(*_):
@@ -136,7 +136,7 @@ def test_a_stopped_download_leaves_nothing(served, tmp_path, monkeypatch):
     assert _cached_files(tmp_path) == []
 
 
-def test_an_archive_of_something_else(served, tmp_path):
+def test_archive_of_other_files_is_refused(served, tmp_path):
     folder, url = served
     with zipfile.ZipFile(folder / "other.zip", "w") as archive:
         archive.writestr("other-1.0/README.md", "no networks here")
@@ -145,7 +145,7 @@ def test_an_archive_of_something_else(served, tmp_path):
     assert _cached_files(tmp_path) == []
 
 
-def test_tampered_weights_in_the_archive(served, tmp_path, tampered):
+def test_altered_weights_in_the_archive_are_refused(served, tmp_path, tampered):
     folder, url = served
     _zip(tampered, folder / "tampered.zip")
     with pytest.raises(WeightsError, match="not those of the published ANI-1x"):
@@ -171,7 +171,7 @@ def _spoil(source: Path, target: Path) -> None:
         ("broken and compressed", "decompressing"),
     ],
 )
-def test_a_failed_download_is_one_line_with_remedies(
+def test_failed_download_gives_one_line_with_remedies(
     served, tmp_path, no_torchani, monkeypatch, kind, reason
 ):
     folder, url = served

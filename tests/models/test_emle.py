@@ -35,7 +35,7 @@ def molecule(smiles):
 
 
 @pytest.mark.parametrize("smiles", SMILES)
-def test_equal_to_the_reference(model, smiles):
+def test_charges_match_the_reference(model, smiles):
     numbers, positions, charge = molecule(smiles)
     bound = model.bind(numbers, charge)
     found = bound(positions)
@@ -51,7 +51,7 @@ def test_equal_to_the_reference(model, smiles):
 
 
 @pytest.mark.parametrize("smiles", SMILES)
-def test_charges_add_up_and_follow_the_molecule(model, smiles):
+def test_charges_add_up_and_are_invariant(model, smiles):
     numbers, positions, charge = molecule(smiles)
     bound = model.bind(numbers, charge)
     found = bound(positions)
@@ -66,7 +66,7 @@ def test_charges_add_up_and_follow_the_molecule(model, smiles):
 
 @pytest.mark.data
 @pytest.mark.parametrize("case", PUBLISHED, ids=[case["smiles"] for case in PUBLISHED])
-def test_values_of_its_authors(case):
+def test_values_match_those_of_the_authors(case):
     """emle-engine on the published model: charges, widths, and the energy with point charges."""
     file = model_directory() / "emle" / "emle_qm7_aev_species.mat"
     if not file.exists():
@@ -119,7 +119,7 @@ def test_copies_share_the_parameters(model):
     np.testing.assert_array_equal(again(positions).total, model.bind(numbers)(positions).total)
 
 
-def test_elements_that_it_does_not_know(model):
+def test_unknown_elements_are_refused(model):
     with pytest.raises(RegionError, match="F"):
         model.bind([9, 1])
 
@@ -135,12 +135,12 @@ def test_elements_that_it_does_not_know(model):
         ({"a_QEq": np.ones((1, 2))}, "found 2 numbers in a_QEq, expected 1"),
     ],
 )
-def test_files_with_another_content(tmp_path, changes, words):
+def test_files_with_invalid_content_are_refused(tmp_path, changes, words):
     with pytest.raises(WeightsError, match=words):
         load_emle(write_toy(tmp_path / "other.mat", **changes))
 
 
-def test_files_that_are_none(tmp_path):
+def test_invalid_files_are_refused(tmp_path):
     with pytest.raises(InputFileError, match="cannot be read"):
         load_emle(tmp_path / "missing.mat")
     (tmp_path / "text.mat").write_text("EMLE")
@@ -152,7 +152,7 @@ def test_files_that_are_none(tmp_path):
         load_emle(tmp_path / "cut.mat")
 
 
-def test_the_file_may_change_what_the_model_is(tmp_path):
+def test_file_determines_the_digest(tmp_path):
     arrays = toy_arrays()
     one = load_emle(write_toy(tmp_path / "a.mat"))
     other = load_emle(write_toy(tmp_path / "b.mat", a_QEq=arrays["a_QEq"] + 0.1))

@@ -54,7 +54,7 @@ def install(tmp_path, monkeypatch):
     sys.modules.pop("toy_models", None)
 
 
-def test_a_family_of_another_package(install):
+def test_family_of_another_package_is_found(install):
     with pytest.raises(ModelError, match="found the model 'toy-spring', known: ANI-2x"):
         load_model("toy-spring")
     install("toys = toy_models:TOYS")
@@ -66,7 +66,7 @@ def test_a_family_of_another_package(install):
         load_model("no-such")
 
 
-def test_the_defaults_of_load_model_are_no_choices(install):
+def test_default_options_are_not_passed(install):
     """A family is only given what the caller chose, so that it need not take every option."""
     install("toys = toy_models:TOYS")
     model = load_model("toy-spring", None, "auto", "auto", precision="single", weights=None)
@@ -82,7 +82,7 @@ def test_the_defaults_of_load_model_are_no_choices(install):
         ({"backend": "single"}, "the option backend"),
     ],
 )
-def test_an_option_that_the_family_does_not_take(install, choice, found):
+def test_unsupported_option_of_a_family_is_refused(install, choice, found):
     install("toys = toy_models:TOYS")
     message = f"toy-spring: found {found}, the family toys takes: device, stiffness; leave"
     with pytest.raises(ModelError, match=message) as caught:
@@ -90,13 +90,13 @@ def test_an_option_that_the_family_does_not_take(install, choice, found):
     assert "\n" not in str(caught.value)
 
 
-def test_a_misspelt_option_of_ani():
+def test_misspelt_option_is_refused():
     takes = "members, backend, device, precision, threads, weights"
     with pytest.raises(ModelError, match=f"option member, the family ANI takes: {takes}"):
         load_model("ANI-1x", member=0)
 
 
-def test_a_name_in_two_families(install):
+def test_name_in_two_families_is_refused(install):
     install("rivals = toy_models:RIVALS")
     with pytest.raises(ModelError, match="'ANI-1x' in the families 'ANI' and 'rivals', allowed"):
         load_model("ANI-1x")
@@ -118,7 +118,7 @@ def test_a_name_in_two_families(install):
         ("ANI = toy_models:RIVALS", "ValueError: a family of that name exists already"),
     ],
 )
-def test_a_package_that_is_broken_leaves_the_others_alone(install, entry, reason):
+def test_broken_package_does_not_affect_the_others(install, entry, reason):
     install(entry)
     with pytest.warns(UserWarning, match="is left out") as caught:
         assert isinstance(load_model("ANI-1x", members=0), AniModel)
@@ -138,7 +138,7 @@ def test_doctor_lists_families_and_names(install):
 
 
 @pytest.mark.parametrize("title", ["ANI", "AIMNet2", "model.json", "TorchScript", "openmm-ml"])
-def test_every_listed_name_belongs_to_its_family_alone(title):
+def test_every_listed_name_belongs_to_one_family(title):
     family = families()[title]
     assert isinstance(family, ModelFamily)
     for name in family.names():
@@ -146,7 +146,7 @@ def test_every_listed_name_belongs_to_its_family_alone(title):
 
 
 @pytest.mark.parametrize("name", ["ani2x", "ANI_1x", "aimnet2", "model.json", "x.pt"])
-def test_a_name_is_found_without_torch(name):
+def test_name_is_found_without_torch(name):
     code = "import sys; from nnpmm.models import find_family; find_family(sys.argv[1]);"
     code += "print(*{'torch', 'openmmml'} & set(sys.modules))"
     done = subprocess.run(

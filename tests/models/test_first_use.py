@@ -93,7 +93,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("first", ["call", "members", "batch", "tensors", "step"])
-def test_auto_leaves_a_wrong_kernel(fast, parameters, expected, fault, first):
+def test_auto_replaces_a_kernel_with_wrong_results(fast, parameters, expected, fault, first):
     fast(fault)
     evaluator = AniModel(parameters, device="cpu").bind(NUMBERS)
     assert evaluator.backend == "fast"
@@ -120,7 +120,7 @@ def test_auto_leaves_a_wrong_kernel(fast, parameters, expected, fault, first):
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=0.5)
 
 
-def test_auto_leaves_a_kernel_that_cannot_start(fast, parameters, expected):
+def test_auto_replaces_a_kernel_that_cannot_start(fast, parameters, expected):
     fast("start")
     with pytest.warns(RuntimeWarning, match=r"'fast' on cpu cannot start .*no kernel image") as got:
         evaluator = AniModel(parameters, device="cpu").bind(NUMBERS)
@@ -131,7 +131,7 @@ def test_auto_leaves_a_kernel_that_cannot_start(fast, parameters, expected):
 
 
 @pytest.mark.parametrize("fault", ["none", "rounding"])
-def test_a_good_kernel_stays_and_is_compared_once(fast, parameters, fault):
+def test_correct_kernel_is_kept_and_compared_once(fast, parameters, fault):
     fast(fault)
     evaluator = AniModel(parameters, device="cpu").bind(NUMBERS)
     with warnings.catch_warnings():
@@ -144,7 +144,7 @@ def test_a_good_kernel_stays_and_is_compared_once(fast, parameters, fault):
 
 
 @pytest.mark.parametrize("fault", ["energy", "force", "nan"])
-def test_a_kernel_chosen_by_name_stays_with_a_warning(fast, parameters, fault):
+def test_kernel_chosen_by_name_is_kept_with_a_warning(fast, parameters, fault):
     fast(fault)
     evaluator = AniModel(parameters, backend="fast", device="cpu").bind(NUMBERS)
     with pytest.warns(RuntimeWarning, match="results may be wrong: use backend='auto'"):
@@ -152,7 +152,7 @@ def test_a_kernel_chosen_by_name_stays_with_a_warning(fast, parameters, fault):
     assert evaluator.backend == "fast"
 
 
-def test_the_failure_of_a_kernel_chosen_by_name_is_the_callers(fast, parameters):
+def test_failure_of_a_kernel_chosen_by_name_is_raised(fast, parameters):
     fast("crash")
     evaluator = AniModel(parameters, backend="fast", device="cpu").bind(NUMBERS)
     with pytest.raises(RuntimeError, match="PassManager"):
@@ -162,7 +162,7 @@ def test_the_failure_of_a_kernel_chosen_by_name_is_the_callers(fast, parameters)
         AniModel(parameters, backend="fast", device="cpu").bind(NUMBERS)
 
 
-def test_wrong_input_is_no_fault_of_the_kernel(fast, parameters):
+def test_invalid_input_does_not_replace_the_kernel(fast, parameters):
     fast("input")
     evaluator = AniModel(parameters, device="cpu").bind(NUMBERS)
     with pytest.raises(SimulationError, match="atoms overlap"):

@@ -63,7 +63,7 @@ BOXES = {
 
 @pytest.mark.parametrize("images", [(1, 0, 0), (0, -1, 0), (0, 0, 1), (-1, 1, 1), (3, -2, 5)])
 @pytest.mark.parametrize("shape", BOXES)
-def test_atoms_may_not_coincide_with_images_of_others(shape, images):
+def test_atoms_that_coincide_with_images_are_refused(shape, images):
     box, evaluator = BOXES[shape], load_model("ANI-1x", members=0, device="cpu").bind(NUMBERS)
     positions = WATER.copy()  # at a corner of the cell
     positions[2] = positions[1] + [0, 0.015, 0] + images @ box
@@ -78,7 +78,7 @@ def test_a_box_is_checked_before_its_images(evaluator):
         evaluator(WATER, np.eye(3)[:2])
 
 
-def test_bonds_across_the_boundary_are_no_reason_to_warn():
+def test_bonds_across_the_boundary_give_no_warning():
     box, evaluator = BOXES["cubic"], load_model("ANI-1x", members=0, device="cpu").bind(NUMBERS)
     torn = WATER + np.array([[2.2, 0, 0], [0, 0, 0], [0, 0, 2.2]])
     with warnings.catch_warnings():
@@ -90,7 +90,7 @@ def test_bonds_across_the_boundary_are_no_reason_to_warn():
 
 
 @pytest.mark.parametrize("shape", BOXES)
-def test_the_closest_pair_in_a_box_is_that_of_all_images(shape):
+def test_closest_pair_in_a_box_includes_all_images(shape):
     box, rng = BOXES[shape], np.random.default_rng(5)
     shifts = np.array(list(itertools.product(range(-4, 5), repeat=3))) @ box
     for _ in range(5):
@@ -104,7 +104,7 @@ def test_the_closest_pair_in_a_box_is_that_of_all_images(shape):
         assert abs(found[2] - distances.min()) < 1e-12
 
 
-def test_positions_in_angstrom_are_warned_of(evaluator):
+def test_positions_in_angstrom_give_a_warning(evaluator):
     calls = (evaluator, evaluator.evaluate, evaluator.member_energies, check_geometry)
     for call in calls:  # at different depths in nnpmm
         with pytest.warns(UserWarning, match="divide by 10 if these are in angstrom") as caught:
@@ -121,7 +121,7 @@ def test_steps_of_dynamics_are_not_checked(evaluator, monkeypatch):
     assert np.isfinite(evaluator.at_each_step(WATER)[0])
 
 
-def test_a_function_may_describe_anything():
+def test_geometries_of_function_models_are_not_checked():
     flat = FunctionModel(lambda positions, *_: (0.0, np.zeros_like(positions)), "flat")
     assert flat.bind(NUMBERS)(np.zeros((3, 3)))[0] == 0
 

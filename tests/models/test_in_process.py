@@ -75,7 +75,7 @@ def test_models_in_memory_are_copied(ani1x, kind):
         assert _energy(again) == _energy(system)
 
 
-def test_a_copy_keeps_what_the_original_had(ani1x):
+def test_copy_keeps_the_parameters_of_the_original(ani1x):
     model = AniModel(ani1x.parameters.subset(4))
     again = _copies(_system(model))[1]
     expected = model.bind(NUMBERS)(WATER)[0]
@@ -95,7 +95,7 @@ def test_models_in_memory_do_not_reach_another_process(ani1x, kind, tmp_path):
     assert "not in the memory of this process" in done.stderr
 
 
-def test_models_in_memory_that_are_gone(ani1x):
+def test_copy_of_a_deleted_model_is_an_error(ani1x):
     model = AniModel(ani1x.parameters.subset(5))
     stored = pickle.dumps(model)
     del model
@@ -107,7 +107,7 @@ def test_models_in_memory_that_are_gone(ani1x):
 @pytest.mark.parametrize(
     ("file", "error"), [("model.json", WeightsError), ("model.pt", ModelError)]
 )
-def test_a_file_that_has_changed_is_refused(paracetamol, tmp_path, file, error):
+def test_changed_file_is_refused(paracetamol, tmp_path, file, error):
     """Copied in the same process: what is in memory; read again: another digest is noticed."""
     (tmp_path / "drug.sdf").write_text(Chem.MolToMolBlock(paracetamol) + "$$$$\n")
     for folder, member in (("a", 6), ("b", 7)):  # no other test has these in memory
@@ -125,7 +125,7 @@ def test_a_file_that_has_changed_is_refused(paracetamol, tmp_path, file, error):
         pickle.loads(stored)
 
 
-def test_other_choices_are_other_evaluators(ani1x):
+def test_other_options_give_other_evaluators(ani1x):
     parameters = ani1x.parameters.subset(0)
     single, double = (
         AniModel(parameters, backend="reference", precision=p).bind(NUMBERS)

@@ -132,7 +132,7 @@ def test_neighbourhoods_are_all_atoms_within_the_range(together, monkeypatch):
         )
 
 
-def test_an_isolated_atom_has_an_energy_and_no_gradient():
+def test_isolated_atom_has_an_energy_and_no_gradient():
     model = load_with("ANI-1x", "cpu", "double")
     nothing = Neighbourhoods(np.zeros(2, np.int64), np.zeros(0, np.int64), np.zeros((0, 3)))
     result = local_potential(model, ["O"]).evaluate(np.array([8]), nothing)
@@ -142,7 +142,7 @@ def test_an_isolated_atom_has_an_energy_and_no_gradient():
 
 
 @pytest.mark.parametrize("n_atoms", [0, 3])
-def test_a_domain_without_centres(n_atoms):
+def test_domain_without_centres(n_atoms):
     """A rank of an engine may own no atom at all."""
     local = local_potential(load_with("ANI-1x", "cpu", "double", members=[0, 1]), "HO")
     found = find_neighbourhoods(np.zeros((n_atoms, 3)), 0, local.cutoff)
@@ -152,7 +152,7 @@ def test_a_domain_without_centres(n_atoms):
     assert not virial(found, result.gradients).any()
 
 
-def test_threads_change_nothing():
+def test_results_are_independent_of_threads():
     numbers, positions = water_box()
     every, atoms = with_images(positions, 0.53)
     found = find_neighbourhoods(every, len(numbers), 0.52)
@@ -166,7 +166,7 @@ def test_threads_change_nothing():
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
 
 
-def test_refusals():
+def test_invalid_input_is_refused():
     model = load_with("ANI-1x", "cpu")
     with pytest.raises(RegionError, match="found the elements Na"):
         local_potential(model, ["H", "Na"])

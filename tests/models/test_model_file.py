@@ -54,7 +54,7 @@ def _refused(path, *words, kind=InputFileError):
         assert word in text, text
 
 
-def test_content(original, paracetamol):
+def test_model_file_content(original, paracetamol):
     content = read_model_file(original / "model.json")
     symbols = tuple(atom.GetSymbol() for atom in paracetamol.GetAtoms())
     assert content.model == "ANI-1x"
@@ -68,7 +68,7 @@ def test_content(original, paracetamol):
     assert content.torchscript.verified(original).name == "model.pt"
 
 
-def test_the_folder_can_be_moved(folder):
+def test_folder_can_be_moved(folder):
     assert load_model(folder / "model.json").parameters.member_indices == (2,)
 
 
@@ -81,46 +81,46 @@ def test_the_folder_can_be_moved(folder):
         {"fingerprint": "0" * 64},
     ],
 )
-def test_edited_atoms(folder, changes):
+def test_edited_atoms_are_refused(folder, changes):
     _refused(_edit(folder, **changes), "fingerprint", "edited")
 
 
-def test_fewer_atoms_than_elements(folder):
+def test_fewer_atoms_than_elements_are_refused(folder):
     _refused(_edit(folder, atoms=list(range(19))), "19 atoms and 20 elements", "edited")
 
 
-def test_another_schema(folder):
+def test_unknown_schema_is_refused(folder):
     _refused(_edit(folder, schema_version=2), "schema version 2", "reads 1")
 
 
 @pytest.mark.parametrize("key", ["atoms", "weights", "schema_version", "fingerprint"])
-def test_missing_key(folder, key):
+def test_missing_key_is_refused(folder, key):
     _refused(_edit(folder, **{key: ...}), "not a model.json", key)
 
 
-def test_unknown_key(folder):
+def test_unknown_key_is_refused(folder):
     _refused(_edit(folder, cutoff=1.0), "not a model.json", "cutoff")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "hello", "\x00"])
-def test_not_json(folder, content):
+def test_invalid_json_is_refused(folder, content):
     path = folder / "model.json"
     path.write_text(content)
     _refused(path, "not a model.json")
 
 
-def test_not_text(folder):
+def test_binary_file_is_refused(folder):
     path = folder / "model.json"
     path.write_bytes(b"\xff\xfe\x80")
     _refused(path, "not text")
 
 
-def test_wrong_type(folder):
+def test_wrong_type_is_refused(folder):
     _refused(_edit(folder, atoms="all"), "atoms")
 
 
 @pytest.mark.parametrize("where", [0, 5000, -1])
-def test_tampered_weights(folder, where):
+def test_altered_weights_are_refused(folder, where):
     path = folder / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[where] ^= 1
@@ -128,23 +128,23 @@ def test_tampered_weights(folder, where):
     _refused(folder / "model.json", "model.safetensors", "sha256", kind=WeightsError)
 
 
-def test_truncated_weights(folder):
+def test_truncated_weights_are_refused(folder):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     _refused(folder / "model.json", "truncated", kind=WeightsError)
 
 
-def test_missing_weights(folder):
+def test_missing_weights_are_refused(folder):
     (folder / "model.safetensors").unlink()
     _refused(folder / "model.json", "model.safetensors", "cannot be read", kind=WeightsError)
 
 
 @pytest.mark.parametrize("changes", [{"members": [3]}, {"model": "ANI-1ccx"}])
-def test_weights_of_other_networks(folder, changes):
+def test_weights_of_other_networks_are_refused(folder, changes):
     _refused(_edit(folder, **changes), "model.json says", kind=WeightsError)
 
 
-def test_topology_that_fits(original):
+def test_matching_topology_is_accepted(original):
     content = read_model_file(original / "model.json")
     content.check_topology(_topology(content.elements))
 
@@ -154,7 +154,7 @@ def test_deuterium_in_the_topology_of_a_run(original):
     content.check_topology(_topology(["D" if s == "H" else s for s in content.elements]))
 
 
-def test_topologies_that_do_not_fit(original):
+def test_mismatched_topologies_are_refused(original):
     content = read_model_file(original / "model.json")
     symbols = list(content.elements)
     for found, message in (

@@ -33,7 +33,7 @@ def folder(torchani_folder, tmp_path):
     return copy
 
 
-def test_equals_what_torchani_itself_loads(parameters, torchani_folder):
+def test_parameters_equal_those_loaded_by_torchani(parameters, torchani_folder):
     torchani = import_torchani()
     from torchani import neurochem
 
@@ -116,13 +116,13 @@ def _refused(folder, *words):
 
 @pytest.mark.parametrize("suffix", ["wparam", "bparam"])
 @pytest.mark.parametrize("cut", [1, 4, None])
-def test_truncated_weights(folder, suffix, cut):
+def test_truncated_weights_are_refused(folder, suffix, cut):
     path = folder / "train1" / "networks" / f"ANN-C.nnf-l2.{suffix}"
     path.write_bytes(b"" if cut is None else path.read_bytes()[:-cut])
     _refused(folder, f"ANN-C.nnf-l2.{suffix}", "expected")
 
 
-def test_weights_that_are_not_numbers(folder):
+def test_non_finite_weights_are_refused(folder):
     path = folder / "train0" / "networks" / "ANN-H.nnf-l1.bparam"
     values = np.fromfile(path, dtype="<f4")
     values[3] = np.nan
@@ -139,17 +139,17 @@ def test_weights_that_are_not_numbers(folder):
         "sae_linfit.dat",
     ],
 )
-def test_missing_file(folder, relative):
+def test_missing_file_is_refused(folder, relative):
     (folder / relative).unlink()
     _refused(folder, relative.rpartition("/")[2])
 
 
-def test_empty_description(folder):
+def test_empty_description_is_refused(folder):
     (folder / "train0" / "networks" / "ANN-C.nnf").write_bytes(b"")
     _refused(folder, "ANN-C.nnf", "empty")
 
 
-def test_truncated_description(folder):
+def test_truncated_description_is_refused(folder):
     path = folder / "train0" / "networks" / "ANN-C.nnf"
     path.write_bytes(path.read_bytes()[:200])
     _refused(folder)
@@ -164,7 +164,7 @@ def test_truncated_description(folder):
         ("inputsize=384", "", "inputsize"),
     ],
 )
-def test_altered_description(folder, old, new, word):
+def test_altered_description_is_refused(folder, old, new, word):
     path = folder / "train0" / "networks" / "ANN-C.nnf"
     raw = path.read_bytes()
     start = raw.find(b"=\n") + 2
@@ -175,25 +175,25 @@ def test_altered_description(folder, old, new, word):
 
 
 @pytest.mark.parametrize("key", ["Rcr", "ShfZ", "Atyp"])
-def test_constants_without_a_key(folder, key):
+def test_missing_constant_is_refused(folder, key):
     (path,) = folder.glob("*.params")
     kept = [line for line in path.read_text().splitlines() if not line.startswith(key)]
     path.write_text("\n".join(kept))
     _refused(folder, key)
 
 
-def test_self_energies_without_an_element(folder):
+def test_missing_self_energy_is_refused(folder):
     path = folder / "sae_linfit.dat"
     kept = [line for line in path.read_text().splitlines() if not line.startswith("O")]
     path.write_text("\n".join(kept))
     _refused(folder)
 
 
-def test_no_model_at_all(tmp_path):
+def test_folder_without_a_model_is_refused(tmp_path):
     _refused(tmp_path, "expected a *.params file")
 
 
-def test_a_stray_folder_is_named_or_left_out(folder):
+def test_unexpected_folder_is_reported_or_ignored(folder):
     """A backup of a network must not stop the loader with something other than WeightsError."""
     (folder / "train0_backup").mkdir()
     try:

@@ -90,7 +90,7 @@ def test_pickles(positions):
     assert again.model.provenance == {"model": "springs", "backend": "openmm-ml", "device": "cpu"}
 
 
-def test_openmm_calls_it(positions):
+def test_potential_is_evaluated_in_a_context(positions):
     """OpenMM calls the network, whose evaluator calls another context."""
     system = openmm.System()
     for _ in range(6):
@@ -115,7 +115,7 @@ def test_openmm_calls_it(positions):
 @pytest.mark.parametrize(
     "choice", [{"members": 0}, {"backend": "cpu"}, {"precision": "double"}, {"threads": 1}]
 )
-def test_what_openmm_ml_chooses(choice):
+def test_unsupported_options_are_refused(choice):
     (option,) = choice
     with pytest.raises(
         ModelError, match=f"springs: found the option {option}, the family openmm-ml takes: device"
@@ -123,7 +123,7 @@ def test_what_openmm_ml_chooses(choice):
         load_model("springs", **choice)
 
 
-def test_what_the_potential_refuses():
+def test_refusals_of_the_potential_are_reported():
     with pytest.raises(ModelError, match=r"springs cannot describe.*ValueError: no uranium"):
         load_model("springs").bind([92])
     with pytest.raises(OptionalDependencyError, match=r"springs: Failed to import plutonium; inst"):
@@ -147,12 +147,12 @@ def test_names(monkeypatch):
         load_model("springs")
 
 
-def test_nnpmms_own_name_comes_first(ani1x):
+def test_own_names_take_precedence(ani1x):
     assert load_model("ani1x").provenance == ani1x.provenance
 
 
 @pytest.mark.data
-def test_energy_of_openmm_mls_own_ani(monkeypatch, tmp_path):
+def test_energy_matches_the_ani_of_openmm_ml(monkeypatch, tmp_path):
     """Its energies are right once the self energies are added to ours; its forces are not."""
     weights = model_directory()
     (tmp_path / ".local").mkdir()

@@ -34,12 +34,12 @@ def evaluator(acetamide):
     return OpenMMPotential(acetamide[2]).bind(acetamide[3])
 
 
-def test_it_is_a_potential(acetamide, evaluator):
+def test_implements_the_potential_protocol(acetamide, evaluator):
     assert isinstance(OpenMMPotential(acetamide[2]), Potential)
     assert isinstance(evaluator, Evaluator)
 
 
-def test_energy_and_forces_are_those_of_the_system(acetamide, evaluator):
+def test_energy_and_forces_match_the_system(acetamide, evaluator):
     _, positions, system, _ = acetamide
     reference = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), reference)
@@ -71,7 +71,7 @@ def test_batches_and_copies(acetamide, evaluator):
     assert found.member_energies.shape == (2, 1)
 
 
-def test_coupled_to_nothing_it_gives_back_the_force_field(acetamide):
+def test_coupling_to_itself_reproduces_the_force_field(acetamide):
     """The region's own force field in place of the network: nothing changes."""
     topology, positions, system, _ = acetamide
     region = range(topology.getNumAtoms())
@@ -107,6 +107,6 @@ def test_other_systems_are_refused(acetamide):
         OpenMMPotential(sites)
 
 
-def test_a_box_is_refused(acetamide, evaluator):
+def test_box_is_refused(acetamide, evaluator):
     with pytest.raises(SimulationError, match="has no periodic box"):
         evaluator(acetamide[1], 3 * np.eye(3))

@@ -108,7 +108,7 @@ def test_batch_equals_single_evaluations(model, n_geometries):
     np.testing.assert_allclose(as_quantity.energies, found.energies, rtol=0, atol=1e-2)
 
 
-def test_unfit_batches_are_an_error(model):
+def test_invalid_batches_are_an_error(model):
     evaluator = model.bind([1, 1])
     for shape in ((2, 3), (0, 2, 3), (4, 3, 3)):
         with pytest.raises(SimulationError, match=r"expected \(k, 2, 3\)"):

@@ -68,7 +68,7 @@ def test_members(ani1x):
 
 
 @pytest.mark.parametrize("members", [8, -1, [0, 8], [1, 1], [], "0"])
-def test_members_that_do_not_exist(members):
+def test_invalid_members_are_refused(members):
     with pytest.raises(ModelError, match=r"ANI-1x here contains \[0, 1, 2, 3, 4, 5, 6, 7\]"):
         load_model("ANI-1x", members=members)
 
@@ -102,7 +102,7 @@ def test_unknown_precision_and_device():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:3"])
-def test_a_gpu_that_is_not_there(device):
+def test_missing_gpu_is_reported(device):
     with pytest.raises(ModelError, match="sees 0 CUDA devices; use device='cpu'"):
         load_model("ANI-1x", 0, device=device)
 
@@ -117,7 +117,7 @@ def test_precision(molecule):
     assert abs(single - double) < 0.01
 
 
-def test_provenance_says_what_was_loaded(ani1x):
+def test_provenance_describes_the_model(ani1x):
     found = ani1x.provenance
     assert found["model"] == "ANI-1x"
     assert found["members"] == list(range(8))
@@ -151,7 +151,7 @@ def test_torchscript_file_equals_the_model(prepared, molecule):
     np.testing.assert_array_equal(evaluator.member_energies(positions), [energy])
 
 
-def test_the_digest_of_a_torchscript_file_is_that_of_its_content(prepared, tmp_path):
+def test_digest_of_a_torchscript_file_is_that_of_its_content(prepared, tmp_path):
     content = prepared.with_name("model.pt").read_bytes()
     paths = [tmp_path / name for name in ("a.pt", "b.pt", "c.pt")]
     for path, data in zip(paths, (content, content, content + b" "), strict=True):
@@ -164,12 +164,12 @@ def test_the_digest_of_a_torchscript_file_is_that_of_its_content(prepared, tmp_p
         _ = load_model(paths[0]).provenance
 
 
-def test_a_missing_torchscript_file(tmp_path):
+def test_missing_torchscript_file_is_reported(tmp_path):
     with pytest.raises(ModelError, match="cannot be read"):
         load_model(tmp_path / "x.pt").bind([6])
 
 
-def test_what_a_torchscript_file_fixes(prepared):
+def test_options_fixed_by_a_torchscript_file_are_refused(prepared):
     path = prepared.with_name("model.pt")
     for choice in ({"members": 0}, {"weights": "x"}, {"backend": "reference"}):
         (option,) = choice
@@ -179,7 +179,7 @@ def test_what_a_torchscript_file_fixes(prepared):
 
 
 @pytest.mark.parametrize("content", [b"", b"not TorchScript", b"PK\x03\x04 cut"])
-def test_not_a_torchscript_file(tmp_path, content):
+def test_invalid_torchscript_file_is_refused(tmp_path, content):
     path = tmp_path / "x.pt"
     path.write_bytes(content)
     with pytest.raises(ModelError, match="not a TorchScript module") as caught:
@@ -187,7 +187,7 @@ def test_not_a_torchscript_file(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_missing_or_contradicted(tmp_path, prepared):
+def test_missing_and_contradictory_files_are_refused(tmp_path, prepared):
     with pytest.raises(InputFileError, match="cannot be read"):
         load_model(tmp_path / "none.json")
     with pytest.raises(ModelError, match=r"found the option weights, the family model\.json takes"):
@@ -195,7 +195,7 @@ def test_files_that_are_missing_or_contradicted(tmp_path, prepared):
 
 
 @pytest.mark.parametrize("kind", ["name", "json", "pt"])
-def test_pickles_are_small_and_rebuild_the_same(kind, prepared, molecule):
+def test_pickles_are_small_and_give_the_same_evaluator(kind, prepared, molecule):
     numbers, positions = molecule
     choices = {
         "name": ("ANI-1x", [0, 7]),

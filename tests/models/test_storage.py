@@ -44,7 +44,7 @@ def test_a_subset_keeps_its_indices_and_their_order(ani1x, pair, stored):
     assert read.subset(2).digest() == ani1x.parameters.subset(2).digest()
 
 
-def test_the_digest_sees_every_part(pair):
+def test_digest_depends_on_every_part(pair):
     layer = pair.members[1]["O"][3]
     changed = layer.bias.copy()
     changed[0] = np.nextafter(changed[0], np.float32(np.inf))
@@ -69,7 +69,7 @@ def test_saving_over_a_file_leaves_no_other_files(pair, stored):
     assert [path.name for path in stored.parent.iterdir()] == [stored.name]
 
 
-def test_a_failed_save_leaves_nothing(pair, tmp_path, monkeypatch):
+def test_failed_save_leaves_no_files(pair, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("no space left on device")
 
@@ -87,12 +87,12 @@ def _refused(path):
 
 
 @pytest.mark.parametrize("keep", [0, 4, 1000, -1])
-def test_truncated_file(stored, keep):
+def test_truncated_file_is_refused(stored, keep):
     stored.write_bytes(stored.read_bytes()[:keep])
     _refused(stored)
 
 
-def test_missing_file(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     _refused(tmp_path / "none.safetensors")
 
 
@@ -107,13 +107,13 @@ def test_missing_file(tmp_path):
         {"ani": json.dumps({"name": "ANI-1x", "symmetry_functions": 3})},
     ],
 )
-def test_foreign_safetensors(tmp_path, metadata):
+def test_other_safetensors_file_is_refused(tmp_path, metadata):
     path = tmp_path / "foreign.safetensors"
     save_file({"weight": np.zeros(3, dtype=np.float32)}, path, metadata=metadata)
     _refused(path)
 
 
-def test_a_file_without_one_networks_layers(pair, tmp_path):
+def test_file_with_missing_layers_is_refused(pair, tmp_path):
     path = tmp_path / "x.safetensors"
     tensors = {
         f"5.{element}.{depth}.{kind}": np.ascontiguousarray(getattr(layer, kind))

@@ -66,7 +66,7 @@ def _system_around(region, n_atoms, atoms):
     return everything
 
 
-def test_ani1x_with_torch_alone(ani1x, paracetamol, tmp_path):
+def test_exported_ani1x_needs_only_torch(ani1x, paracetamol, tmp_path):
     symbols, numbers, positions = _composition(paracetamol)
     atoms = np.arange(3, 3 + 2 * len(symbols), 2)  # scattered over the system
     one = load_model("ANI-1x", members=6, backend="reference")
@@ -97,7 +97,7 @@ def test_ani1x_with_torch_alone(ani1x, paracetamol, tmp_path):
 
 
 @pytest.mark.data
-def test_ani2x_on_a_ligand(tmp_path):
+def test_exported_ani2x_matches_on_a_ligand(tmp_path):
     weights = model_directory()
     ligand = molecule_from_file(shared_data("nnpops-ligands/3lka_ligand.mol2"))
     symbols, numbers, positions = _composition(ligand)
@@ -111,7 +111,7 @@ def test_ani2x_on_a_ligand(tmp_path):
 
 
 @pytest.mark.parametrize("symbols", [["O", "H", "H"], ["H", "H"], ["C"]])
-def test_tiny_regions(ani1x, symbols, tmp_path):
+def test_regions_of_one_and_two_atoms(ani1x, symbols, tmp_path):
     numbers = [{"H": 1, "C": 6, "O": 8}[symbol] for symbol in symbols]
     positions = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])[: len(symbols)]
     path = tmp_path / "model.pt"
@@ -122,7 +122,7 @@ def test_tiny_regions(ani1x, symbols, tmp_path):
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=FORCE_TOLERANCE)
 
 
-def test_region_of_another_molecule(tmp_path):
+def test_region_with_other_atoms_is_refused(tmp_path):
     """A file for water, hydrogens last: no other atoms, no other order, no other charge."""
     path = tmp_path / "model.pt"
     parameters = load_model("ANI-1x", members=0).parameters

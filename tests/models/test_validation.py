@@ -214,7 +214,7 @@ def test_ani1x_passes(tmp_path):
     assert (tmp_path / "validation.svg").stat().st_size > 10_000
 
 
-def test_what_is_said_of_a_factor_of_ten():
+def test_message_for_forces_wrong_by_a_factor_of_ten():
     (finding,) = validate(scaled_forces(0.1), [METHANOL], checks=[FORCES]).findings
     assert finding.note.startswith("forces are 0.1000 times -dE/dx")
     assert finding.value == pytest.approx(90, abs=0.1)
@@ -222,14 +222,14 @@ def test_what_is_said_of_a_factor_of_ten():
     assert finding.value == pytest.approx(90, abs=0.1)
 
 
-def test_the_error_of_the_energy_falls_with_the_square_of_the_time_step():
+def test_energy_error_is_of_second_order_in_the_time_step():
     sound = FunctionModel(plain, "sound", neutral_only=True)
     (found,) = validate(sound, ["O"], checks=[ENERGY_CONSERVATION]).findings
     coarse, fine = (curve.y for curve in found.curves)
     assert coarse.std() / fine.std() == pytest.approx(4, abs=0.3)
 
 
-def test_a_saddle_point_has_an_imaginary_mode():
+def test_saddle_point_has_an_imaginary_mode():
     """Planar ammonia: a minimisation keeps its symmetry and ends at the barrier of inversion."""
     (probe,), _ = create_probes(load_model("ANI-1x", precision="double"), ["N"])
     angles = np.radians([0, 120, 240])
@@ -312,7 +312,7 @@ def test_charges_and_boxes(make, check, verdict):
     assert found.verdict == verdict, found
 
 
-def test_memory_that_grows_is_found():
+def test_growing_memory_is_found():
     kept = []
 
     def leaking(positions, numbers, charge):
@@ -324,14 +324,14 @@ def test_memory_that_grows_is_found():
     assert found.verdict == "fail" and found.value > 50
 
 
-def test_a_slow_model_is_no_failure(monkeypatch):
+def test_slow_model_is_not_a_failure(monkeypatch):
     ticks = iter(range(1000))
     monkeypatch.setattr("nnpmm.models.validation.cost.time.perf_counter", lambda: next(ticks))
     (found,) = validate(FunctionModel(plain), [METHANOL], checks=[SPEED]).findings
     assert (found.verdict, found.value) == ("warn", 1000.0)
 
 
-def test_a_potential_without_finite_energies_fails_and_nothing_is_raised():
+def test_non_finite_energies_are_findings_and_not_raised():
     model = FunctionModel(lambda positions, numbers, charge: (np.nan, np.nan * positions))
     found = validate(model, ["O"], checks=WITHOUT_COST)
     assert {f.verdict for f in found.findings if f.check != "total charge"} <= {"fail", "n/a"}
@@ -346,7 +346,7 @@ def test_errors_of_a_potential_are_findings():
     assert (found.verdict, found.note) == ("fail", "ZeroDivisionError: no such layer")
 
 
-def test_a_torchscript_file_describes_one_molecule(tmp_path):
+def test_torchscript_file_describes_one_molecule(tmp_path):
     path = tmp_path / "methanol.sdf"
     path.write_text(Chem.MolToMolBlock(molecule_from_smiles(METHANOL)) + "$$$$\n")
     prepare_nnp(path, "all", "ANI-1x", members=0, output=tmp_path)
@@ -359,7 +359,7 @@ def test_a_torchscript_file_describes_one_molecule(tmp_path):
     assert left_out == {"smoothness", "size consistency", "periodic box", "total charge"}
 
 
-def test_ions_repel_each_other_and_that_is_no_inconsistency():
+def test_repulsion_of_ions_is_not_an_inconsistency():
     def coulomb(positions, numbers, charge):
         """Point charges on the carbons of acetate; the rest does not matter here."""
         centres = np.flatnonzero(np.arange(len(numbers)) % 7 == 0)
@@ -392,7 +392,7 @@ def test_bounds_from_below_and_above():
     ]
 
 
-def test_what_cannot_be_checked_is_an_error():
+def test_unsupported_molecules_are_an_error():
     model = load_model("ANI-1x")
     with pytest.raises(RegionError, match="elements Si"):
         validate(model, ["C[SiH3]"])
@@ -408,6 +408,6 @@ def test_what_cannot_be_checked_is_an_error():
         validate(FunctionModel(plain, elements=("He",)))
 
 
-def test_rings_have_no_bond_to_be_stretched_but_those_of_their_hydrogens():
+def test_only_bonds_to_hydrogen_of_rings_are_stretched():
     (found,) = validate(load_model("ANI-1x"), ["c1ccccc1"], checks=[STRETCHED_BONDS]).findings
     assert [curve.label for curve in found.curves] == ["c1ccccc1, C0-H6"]

@@ -12,7 +12,7 @@ from nnpmm.models.ani.weights import PUBLISHED, find_weights, sources
 pytestmark = pytest.mark.usefixtures("clean_sources")
 
 
-def test_each_source_in_its_turn(tmp_path, monkeypatch, torchani_folder, ani1x):
+def test_weights_are_searched_in_order(tmp_path, monkeypatch, torchani_folder, ani1x):
     expected = ani1x.parameters.digest()
     assert expected == PUBLISHED["ANI-1x"].digest
 
@@ -39,7 +39,7 @@ def test_each_source_in_its_turn(tmp_path, monkeypatch, torchani_folder, ani1x):
     assert order == ["weights", "NNPMM_MODEL_DIR", "cache", "torchani", "download"]
 
 
-def test_a_model_directory_without_the_model_is_passed_over(tmp_path, monkeypatch):
+def test_model_directory_without_the_model_is_skipped(tmp_path, monkeypatch):
     monkeypatch.setenv("NNPMM_MODEL_DIR", str(tmp_path))
     assert find_weights("ANI-1x").source.startswith("torchani: ")
 
@@ -61,7 +61,7 @@ def test_missing_folders_are_named(tmp_path, monkeypatch):
         find_weights("ANI-1x")
 
 
-def test_a_folder_of_another_model_is_not_taken(torchani_folder):
+def test_folder_of_another_model_is_refused(torchani_folder):
     with pytest.raises(WeightsError, match="contains no folder ani-2x_8x"):
         find_weights("ANI-2x", torchani_folder)
 
@@ -87,13 +87,13 @@ def test_offline_error_lists_the_remedies():
         assert word in text
 
 
-def test_one_flipped_bit_is_noticed(tampered):
+def test_flipped_bit_is_detected(tampered):
     with pytest.raises(WeightsError, match="not those of the published ANI-1x") as caught:
         find_weights("ANI-1x", tampered)
     assert str(tampered) in str(caught.value)
 
 
-def test_a_changed_cache_is_noticed(ani1x):
+def test_changed_cache_is_detected(ani1x):
     (entry,) = [source for source in sources("ANI-1x") if source.kind == "cache"]
     save_parameters(ani1x.parameters.subset([0, 1, 2, 3, 4, 5, 7, 6]), entry.path)
     with pytest.raises(WeightsError, match="delete it and try again"):

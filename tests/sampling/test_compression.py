@@ -33,7 +33,7 @@ def compressed(smiles: str, time: float, count: int) -> tuple[Compression, float
 
 
 @pytest.mark.slow
-def test_acetonitrile_becomes_a_liquid():
+def test_acetonitrile_reaches_its_density():
     """0.777 g/ml; the force field is within some per cent of it, a box of 50 fluctuates by 3 %."""
     found, typical = compressed("CC#N", 60.0, 50)
     require_liquid(found, typical=typical, temperature=298.15)
@@ -43,7 +43,7 @@ def test_acetonitrile_becomes_a_liquid():
 
 
 @pytest.mark.slow
-def test_methane_is_no_liquid():
+def test_methane_is_not_liquid():
     found, typical = compressed("C", 60.0, 80)
     with pytest.raises(
         SimulationError, match=r"not liquid at 298\.15 K as built: found 0\.\d+ g/ml"
@@ -51,7 +51,7 @@ def test_methane_is_no_liquid():
         require_liquid(found, typical=typical, temperature=298.15)
 
 
-def test_a_density_that_drifts_is_refused():
+def test_drifting_density_is_refused():
     densities = np.concatenate([np.full(30, 0.6), np.full(30, 0.8), np.full(30, 0.85)])
     with pytest.raises(SimulationError, match=r"still changes: found 0\.800, then 0\.850"):
         require_liquid(Compression(densities, (1.0, 45.0)), typical=0.9, temperature=300)
@@ -69,7 +69,7 @@ def test_molecules_that_do_not_move_are_reported(caplog):
     assert "solid or very viscous" in caplog.text
 
 
-def test_a_new_box_reaches_system_and_topology():
+def test_replaced_box_is_set_in_system_and_topology():
     molecule = molecule_from_smiles("CC#N")
     parameters = parameterize(molecule, provider="fallback")
     old = create_liquid(molecule, parameters, 40, nonbonded_cutoff=0.6)

@@ -96,7 +96,7 @@ def test_acceptance_has_the_ratio_of_boltzmann_weights(tmp_path):
         assert abs(count / 3000 - p) < 5 * np.sqrt(p * (1 - p) / 3000)
 
 
-def test_a_resumed_exchange_rescales_velocities(tmp_path):
+def test_resumed_exchange_rescales_velocities(tmp_path):
     """A replica that changed its temperature just before the checkpoint is rescaled once."""
     sampler = tempered(tmp_path)
     sampler.equilibrate(50)
@@ -109,7 +109,7 @@ def test_a_resumed_exchange_rescales_velocities(tmp_path):
     np.testing.assert_allclose(after, before * np.sqrt(540 / 300), rtol=1e-9)
 
 
-def test_a_barostat_is_refused(tmp_path):
+def test_barostat_is_refused(tmp_path):
     topology, system = particle("0*periodicdistance(x, y, z, 0, 0, 0)", PARTICLES)
     system.addForce(openmm.MonteCarloBarostat(1.0, 300.0))
     simulation = app.Simulation(
@@ -155,7 +155,7 @@ def scaled_ligand():
     return ligand, hybrid
 
 
-def test_scaled_regions_have_the_energy_of_rest2(scaled_ligand):
+def test_scaled_region_has_the_rest2_energy(scaled_ligand):
     """l network + l^(1/2) (region, environment) + environment, from Systems without a part."""
     ligand, hybrid = scaled_ligand
     system = copy.deepcopy(hybrid.system)

@@ -107,7 +107,7 @@ def test_every_state_has_its_distribution(samples):
         assert error < 0.03 * expected
 
 
-def test_energies_of_all_states_are_those_of_the_configuration(samples):
+def test_state_energies_match_the_configuration(samples):
     """In a harmonic well the energies are proportional to the force constants."""
     for state, window in enumerate(samples.windows):
         ratios = window / window[:, [state]]
@@ -180,7 +180,7 @@ def test_iterations_after_the_last_checkpoint_are_dropped(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_no_iteration_is_lost_or_doubled(tmp_path):
+def test_killed_exchange_loses_and_repeats_no_iteration(tmp_path):
     """kill -9 three times; in the end every iteration is there once, and the wells are right."""
     script = (
         "import sys; from pathlib import Path;"
@@ -246,12 +246,12 @@ def test_damaged_folders_are_named(tmp_path):
         read_samples(tmp_path)
 
 
-def test_parameters_that_the_system_lacks_are_refused(tmp_path):
+def test_unknown_parameters_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"parameters \['springs'\], allowed: .*spring"):
         exchange(tmp_path, states=({"springs": 1.0},))
 
 
-def test_an_integrator_of_another_temperature_is_refused(tmp_path):
+def test_integrator_of_another_temperature_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="integrator of 300 K"):
         exchange(tmp_path, temperature=310.0)
 

@@ -102,7 +102,7 @@ def test_gradients_are_exact(peptide, features, tmp_path):
 
 
 @pytest.mark.parametrize("kinds", [("distances",), ("torsions",), ("contacts",), None])
-def test_the_compiled_gradient_equals_that_of_the_network(peptide, features, kinds):
+def test_compiled_gradient_equals_that_of_the_network(peptide, features, kinds):
     mixed = FeatureSet(
         distances=features.distances[:5], torsions=features.torsions, contacts=((0, 15), (1, 12))
     )
@@ -246,7 +246,7 @@ def hopping(peptide, features):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["deep-tica", "time-lagged"])
-def test_the_slow_torsion_is_found(kind, peptide, features, hopping, tmp_path):
+def test_slow_torsion_is_found(kind, peptide, features, hopping, tmp_path):
     """phi hops rarely, psi is white noise: the variable tells the states of phi apart."""
     pytest.importorskip("mlcolvar")
     frames, state, _ = hopping

@@ -50,7 +50,7 @@ def run(found, bias, count, every=20):
     return records
 
 
-def test_the_surface_of_a_double_well():
+def test_surface_of_a_double_well():
     """F(x) of a barrier of 10 kT in one dimension, from the bias alone."""
     barrier = 10 * KT
     energy = f"{barrier}*((x/0.5)^2 - 1)^2 + 500*(y^2 + z^2)"
@@ -65,7 +65,7 @@ def test_the_surface_of_a_double_well():
     assert np.sqrt((difference**2).mean()) < 1.5  # kJ/mol; of a barrier of 25
 
 
-def test_the_bias_is_restored_bit_by_bit():
+def test_bias_is_restored_exactly():
     grids = [grid_of(coordinate(a, 2.0), 0.1, None, temperature=300.0) for a in "xy"]
     found, bias = simulation("5*cos(pi*x)*cos(pi*y) + 500*z^2; pi=3.14159265", grids)
     records = run(found, bias, 40)
@@ -110,7 +110,7 @@ def test_walls_act_only_beyond_the_range():
         bias.deposit(found.context)
 
 
-def test_what_cannot_be_biased_is_refused():
+def test_invalid_biases_are_refused():
     free, turning = coordinate("x"), coordinate("y", 2.0)
     with pytest.raises(ConfigError, match=r"ranges.x: is missing"):
         grid_of(free, 0.1, None, temperature=300.0)

@@ -118,7 +118,7 @@ def test_replicas_with_barostats_may_differ_in_their_number_of_calls():
     )
 
 
-def test_a_region_with_cut_bonds_is_evaluated_together_too(monkeypatch):
+def test_region_with_link_atoms_is_evaluated_together(monkeypatch):
     """Each copy of the System then has its own evaluator of the same network."""
     case = solvated_ligand("CCO")
     atoms = list(case.topology.atoms())
@@ -144,7 +144,7 @@ def test_other_replicas_continue_if_one_fails(methanol):
     assert [context.getStepCount() for context in contexts] == [STEPS, 0, STEPS]
 
 
-def test_an_error_of_a_batch_reaches_all_waiting_replicas():
+def test_error_of_a_batch_is_raised_in_all_replicas():
     class Failing:
         def batch(self, positions):
             raise RuntimeError(f"out of order for {len(positions)}")

@@ -63,7 +63,7 @@ def test_frames_after_the_last_checkpoint_are_removed(tmp_path, kind, box):
     assert_frames_are_those_of_the_samples(tmp_path, kind)
 
 
-def test_a_killed_run_without_a_checkpoint_starts_again(tmp_path):
+def test_killed_run_without_a_checkpoint_starts_again(tmp_path):
     sampler = exchange(tmp_path)
     sampler.checkpoint = lambda: None
     sampler.sample(4)
@@ -96,7 +96,7 @@ def test_missing_and_damaged_files_are_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_no_frame_is_lost_or_doubled(tmp_path):
+def test_killed_exchange_loses_and_repeats_no_frame(tmp_path):
     script = (
         "import sys; from pathlib import Path; from test_trajectories import exchange;"
         "s = exchange(Path(sys.argv[1]), resume=True, trajectories='states', trajectory_every=3);"

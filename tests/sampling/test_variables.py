@@ -101,7 +101,7 @@ def test_force_and_function_agree(name, setting, periodic):
 
 
 @pytest.mark.parametrize("name", ["torsion", "distance", "angle", "centres"])
-def test_a_molecule_split_by_the_boundary_keeps_its_values(name):
+def test_molecule_split_by_the_boundary_has_the_same_values(name):
     """Shifts to other periodic images, of atoms or whole groups, change nothing."""
     structure = chain(True)
     variable = CHAIN[name].bind(name, structure)
@@ -112,7 +112,7 @@ def test_a_molecule_split_by_the_boundary_keeps_its_values(name):
     assert energy_and_forces(variable, structure, split)[0] == pytest.approx(expected, abs=1e-9)
 
 
-def test_values_are_those_of_mdtraj():
+def test_values_match_mdtraj():
     topology, positions, system = alanine_dipeptide()
     structure = Structure.of(topology, positions, system)
     rng = np.random.default_rng(3)
@@ -129,7 +129,7 @@ def test_values_are_those_of_mdtraj():
 
 
 @pytest.mark.parametrize(("theta", "phi"), [(0, 0), (40, 100), (90, -70), (125, 20), (180, 0)])
-def test_a_ring_of_known_puckering(theta, phi):
+def test_ring_with_known_puckering_coordinates(theta, phi):
     """Heights from Q, theta and phi by the inverse of Cremer's and Pople's definition."""
     amplitude, steps = 0.06, np.arange(6)
     a, b = np.radians([theta, phi])
@@ -177,7 +177,7 @@ def test_cyclohexane_is_a_chair():
     ],
     ids=lambda v: str(v)[:20],
 )
-def test_atoms_that_do_not_fit_are_refused(setting, words):
+def test_invalid_atoms_are_refused(setting, words):
     with pytest.raises(VariableError, match=words):
         setting.bind("v", chain(False))
 
@@ -187,7 +187,7 @@ def test_a_selection_that_matches_nothing_names_the_variable():
         variables.Distance(atoms=(0, "name ZZ")).bind("far", chain(False))
 
 
-def test_molecules_with_different_images_have_no_common_centre():
+def test_centre_of_several_molecules_in_a_box_is_refused():
     structure = chain(True)
     loose = app.Topology()
     residue = loose.addResidue("TWO", loose.addChain())
@@ -197,7 +197,7 @@ def test_molecules_with_different_images_have_no_common_centre():
         CHAIN["centres"].bind("d", Structure.of(loose, structure.positions, box=BOX))
 
 
-def test_a_reference_with_other_atoms_is_refused(tmp_path):
+def test_reference_with_other_atoms_is_refused(tmp_path):
     structure = chain(False)
     topology, positions = cyclohexane()
     with open(tmp_path / "other.pdb", "w") as handle:

@@ -65,7 +65,7 @@ def _distorted(molecule, seed):
 
 @needs_ambertools
 @pytest.mark.parametrize("smiles", ["CO", "NC=O", "C[NH3+]", "C1CC1", "C#N"])
-def test_the_system_is_that_of_the_topology(kept, smiles):
+def test_system_equals_that_of_the_topology(kept, smiles):
     """The System from renumbered terms equals that which OpenMM reads from tleap's topology.
 
     The charges that antechamber gives to cyclopropane add up to 0.003 e.
@@ -86,7 +86,7 @@ def test_the_system_is_that_of_the_topology(kept, smiles):
 
 
 @needs_ambertools
-def test_the_template_gives_the_same_energy(kept):
+def test_template_gives_the_same_energy(kept):
     """Impropers of GAFF2 on formamide are preserved in a ForceField file."""
     molecule = molecule_from_smiles("NC=O", seed=5)
     parameters = parameterize(molecule, provider="amber")
@@ -117,7 +117,7 @@ def test_the_same_molecule_has_the_same_charges(kept):
 @pytest.mark.parametrize(
     ("name", "smiles"), [("mobley_1967551", "CC=O"), ("mobley_7532833", "CC#N")]
 )
-def test_charges_are_those_of_freesolv(kept, name, smiles):
+def test_charges_match_freesolv(kept, name, smiles):
     """Those are AM1-BCC charges of OpenEye; the fallback's differ by 0.1 e and more."""
     prmtop = app.AmberPrmtopFile(str(shared_data(f"freesolv/amber/{name}.prmtop")))
     molecule = molecule_from_smiles(smiles)
@@ -363,7 +363,7 @@ def test_a_proton_transfer_in_am1_is_refused(fake):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 
-def test_a_program_over_its_time_limit_is_killed_with_its_children(fake, monkeypatch):
+def test_program_over_its_time_limit_is_killed_with_its_children(fake, monkeypatch):
     monkeypatch.setattr(ambertools, "_TIME_LIMIT", 0.5)
     (fake / "antechamber").write_text('sleep 60 > /dev/null 2>&1 & echo $! > "$FAKE/child"\nwait\n')
     with pytest.raises(ForceFieldError, match="antechamber was ended after"):
@@ -398,7 +398,7 @@ def test_without_ambertools_the_error_contains_the_install_command(monkeypatch):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 
-def test_a_full_disk_does_not_lose_the_parameters(fake, monkeypatch, caplog):
+def test_full_disk_does_not_lose_the_parameters(fake, monkeypatch, caplog):
     _write_prmtop(fake / "prmtop", "CO")
     (fake / "file").write_text("")
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(fake / "file" / "cache"))

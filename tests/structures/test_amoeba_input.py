@@ -87,20 +87,20 @@ def test_settings_are_applied(settings):
     assert mm.system.getNumConstraints() == 0
 
 
-def test_vacuum(settings):
+def test_system_without_cutoff(settings):
     mm = load_system(AmoebaSystem(**settings, nonbonded_method="NoCutoff"))
     assert mm.box_vectors is None
     assert not mm.system.usesPeriodicBoundaryConditions()
 
 
-def test_no_box(settings):
+def test_missing_box_is_refused(settings):
     bare = [line for line in settings["structure"].read_text().splitlines() if "CRYST1" not in line]
     settings["structure"].write_text("\n".join(bare) + "\n")
     with pytest.raises(ConfigError, match=r"found PME, but neither the structure nor system.box"):
         load_system(AmoebaSystem(**settings))
 
 
-def test_a_box_smaller_than_twice_the_cutoff(settings):
+def test_box_smaller_than_twice_the_cutoff_is_refused(settings):
     with pytest.raises(ConfigError, match=r"vdw_cutoff: found 1.2 nm, allowed: at most 1.1 nm"):
         load_system(AmoebaSystem(**{**settings, "vdw_cutoff": 1.2}))
 
@@ -137,7 +137,7 @@ def test_fixed_charges_together_with_amoeba_are_refused(tmp_path, settings):
         load_system(AmoebaSystem(**settings, parameters=(path,)))
 
 
-def test_a_file_that_is_no_parameter_file(tmp_path, settings):
+def test_invalid_parameter_file_is_refused(tmp_path, settings):
     path = tmp_path / "ligand.xml"
     path.write_text("<ForceField>")
     with pytest.raises(InputFileError, match=r"ligand.xml: cannot read the ForceField file"):

@@ -33,7 +33,7 @@ def state(system, positions):
     ],
     ids=["out of plane", "in plane"],
 )
-def test_same_energy_and_forces(builder, parameters):
+def test_shortened_terms_have_the_same_energy_and_forces(builder, parameters):
     """At geometries around a planar one, and at some that are far from it."""
     system = openmm.System()
     for _ in range(4):
@@ -54,7 +54,7 @@ def test_same_energy_and_forces(builder, parameters):
         np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-5)
 
 
-def test_other_energies_stay():
+def test_other_energy_expressions_are_not_changed():
     system = openmm.System()
     for _ in range(3):
         system.addParticle(1.0)

@@ -114,7 +114,7 @@ def in_random_orders(symbols, bonds, positions, count=4):
     ],
     ids=[*NITRO_AND_CHARGE_SEPARATED, *NEUTRAL, *CHARGED],
 )
-def test_the_charge_is_that_of_the_smiles_in_every_order(smiles, charge):
+def test_charge_matches_the_smiles_in_every_order(smiles, charge):
     assert Chem.GetFormalCharge(Chem.MolFromSmiles(smiles)) == charge
     (with_lengths,), (without,) = in_random_orders(*geometry(smiles))
     assert with_lengths.charge == charge

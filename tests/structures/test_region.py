@@ -99,7 +99,7 @@ def test_charge_stated_by_the_caller(tmp_path):
     assert (summary.formal_charge, summary.charge_source) == (0, "stated")
 
 
-def test_charge_that_cannot_be_determined(tmp_path):
+def test_undeterminable_charge_is_refused(tmp_path):
     summary = _describe(write_molecules(tmp_path / "x.pdb", "[C-]#[O+]"))
     assert (summary.formal_charge, summary.charge_source) == (None, "unknown")
     for model in (Model(), Model(neutral_only=False)):
@@ -109,7 +109,7 @@ def test_charge_that_cannot_be_determined(tmp_path):
             check_region(summary, model)
 
 
-def test_a_radical_has_no_charge_that_fits():
+def test_radical_without_a_matching_charge_is_refused():
     """Methyl: every even-electron charge would put it on carbon."""
     bonds = np.array([[0, 1], [0, 2], [0, 3]])
     assert perceive_charge(("C", "H", "H", "H"), bonds).charge is None
@@ -137,7 +137,7 @@ def test_a_ligand_in_a_gromacs_complex():
 
 
 @pytest.mark.parametrize("connect", [True, False], ids=["CONECT", "no bonds"])
-def test_cut_bonds_are_named(tmp_path, connect):
+def test_cut_bonds_are_refused(tmp_path, connect):
     path = write_molecules(tmp_path / "x.pdb", "CCO", "O", connect=connect)
     summary = _describe(path, "resname L00 and not element H")
     assert summary.formula == "C2O"
@@ -148,7 +148,7 @@ def test_cut_bonds_are_named(tmp_path, connect):
 
 
 @pytest.mark.data
-def test_a_cut_peptide_is_named():
+def test_cut_peptide_is_refused():
     structure = read_structure(shared_data("toluene/alanine-dipeptide-explicit.pdb"))
     summary = describe_region(structure, select_atoms(structure.topology, "resname ALA"))
     assert len(summary.cut_bonds) == 2
@@ -178,7 +178,7 @@ def test_bonds_are_rows_of_the_region(tmp_path):
 
 @pytest.mark.parametrize("connect", [True, False], ids=["CONECT", "no bonds"])
 @pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "CC(=O)[O-]", "C[NH3+]"])
-def test_wrapped_coordinates_change_nothing(tmp_path, smiles, connect):
+def test_wrapped_coordinates_give_the_same_region(tmp_path, smiles, connect):
     """Each atom is wrapped into the box separately, which splits the molecule."""
     path = write_molecules(tmp_path / "x.pdb", smiles, connect=connect, box=2.5)
     whole = read_structure(path)
@@ -227,7 +227,7 @@ def test_a_virtual_site_in_the_region():
         ("[NH3+]CC[NH3+]", r"formal charge \+2"),
     ],
 )
-def test_what_a_neutral_model_refuses(tmp_path, smiles, message):
+def test_charged_regions_are_refused_for_neutral_models(tmp_path, smiles, message):
     summary = _describe(write_molecules(tmp_path / "x.pdb", smiles))
     with pytest.raises(RegionError, match=message) as caught:
         check_region(summary, Model())
@@ -236,7 +236,7 @@ def test_what_a_neutral_model_refuses(tmp_path, smiles, message):
 
 
 @pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "[NH3+]CC(=O)[O-]", "O"])
-def test_what_a_neutral_model_accepts(tmp_path, smiles):
+def test_neutral_regions_are_accepted_for_neutral_models(tmp_path, smiles):
     check_region(_describe(write_molecules(tmp_path / "x.pdb", smiles)), Model())
 
 
@@ -340,7 +340,7 @@ def test_charged_molecules_do_not_cancel(tmp_path):
     check_region(summary, Model(neutral_only=False))
 
 
-def test_an_ambiguous_charge_lists_what_is_possible(tmp_path):
+def test_ambiguous_charge_lists_the_possible_charges(tmp_path):
     path = write_molecules(tmp_path / "x.pdb", "C[n+]1ccc(-c2cc[n+](C)cc2)cc1")
     summary = _describe(path)
     assert summary.formal_charge is None

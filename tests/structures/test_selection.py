@@ -108,7 +108,7 @@ def _labels(topology, selection):
         "resname A to MOK",
     ],
 )
-def test_the_same_atoms_as_mdtraj(complex_, selection):
+def test_selections_match_mdtraj(complex_, selection):
     expected = mdtraj.Topology.from_openmm(complex_).select(selection)
     assert 0 < len(expected) < complex_.getNumAtoms()
     np.testing.assert_array_equal(select_atoms(complex_, selection), np.sort(expected))
@@ -257,12 +257,12 @@ def test_operators_in_capitals_and_implied_operators(topology, selection):
     _refused(topology, selection, "in lower case", "before the next keyword")
 
 
-def test_nothing(topology):
+def test_selection_without_matches_is_refused(topology):
     _refused(topology, "resname MOL and water", "matches nothing; residue names here: HOH, MOL")
 
 
 @pytest.mark.parametrize("selection", ["resname MOL HOH", "mass > 0", "everything"])
-def test_everything(topology, selection):
+def test_selection_of_all_atoms_is_refused(topology, selection):
     with pytest.raises(SelectionError, match=r"matches all 12 atoms; narrow it, or write .all."):
         select_atoms(topology, selection)
 
@@ -302,11 +302,11 @@ def test_everything(topology, selection):
         (5, ["found the selection 5, expected a text"]),
     ],
 )
-def test_text_that_cannot_be_read(topology, selection, words):
+def test_invalid_selections_are_refused(topology, selection, words):
     _refused(topology, selection, *words)
 
 
-def test_many_residue_names_are_not_all_listed():
+def test_long_lists_of_residue_names_are_truncated():
     topology = Topology()
     chain = topology.addChain()
     for i in range(100):

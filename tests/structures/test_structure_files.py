@@ -86,7 +86,7 @@ def test_triclinic_gro_box_is_reduced(tmp_path):
         (_gro().replace("    8LIG", "ABCDELIG"), ["line 4"]),
     ],
 )
-def test_broken_gro_files(tmp_path, text, words):
+def test_damaged_gro_files_are_refused(tmp_path, text, words):
     path = tmp_path / "x.gro"
     path.write_text(text)
     with pytest.raises(InputFileError) as caught:
@@ -107,7 +107,7 @@ def test_broken_gro_files(tmp_path, text, words):
         (np.array([[0.1, 0, 0], [-0.05, 0.0866, 0], [0, 0, 0.1]]), 10),
     ],
 )
-def test_boxes_too_small_for_the_atoms(box, n_atoms, caplog):
+def test_boxes_too_small_for_the_atoms_are_refused(box, n_atoms, caplog):
     with caplog.at_level(logging.WARNING):
         assert usable_box(box, n_atoms, origin="em.pdb") is None
     (record,) = caplog.records
@@ -124,5 +124,5 @@ def test_real_cells_are_unchanged(edge, n_atoms, caplog):
     assert not caplog.records
 
 
-def test_no_box_stays_none():
+def test_missing_box_is_none():
     assert usable_box(None) is None

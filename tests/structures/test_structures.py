@@ -171,7 +171,7 @@ def _refused(path, *words, coordinates=None):
 
 
 @pytest.mark.parametrize("suffix", sorted(READERS))
-def test_missing_files_and_folders(tmp_path, suffix):
+def test_missing_files_and_folders_are_refused(tmp_path, suffix):
     _refused(tmp_path / f"none{suffix}", "no such file")
     (tmp_path / f"folder{suffix}").mkdir()
     _refused(tmp_path / f"folder{suffix}", "no such file")
@@ -186,14 +186,14 @@ def test_an_unknown_suffix_lists_those_known(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"not a structure\nat all\n", b"\xff\xfe\x00\x80"], ids=["empty", "text", "-"]
 )
-def test_files_with_other_content(tmp_path, suffix, content):
+def test_files_with_other_content_are_refused(tmp_path, suffix, content):
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
     _refused(path)
 
 
 @pytest.mark.parametrize("suffix", [".sdf", ".cif", ".gro"])
-def test_truncated_files(files, tmp_path, suffix):
+def test_truncated_files_are_refused(files, tmp_path, suffix):
     path = tmp_path / f"cut{suffix}"
     lines = files[suffix].read_text().splitlines(keepends=True)
     path.write_text("".join(lines[: len(lines) * 2 // 3])[:-7])
@@ -201,7 +201,7 @@ def test_truncated_files(files, tmp_path, suffix):
 
 
 @pytest.mark.parametrize(("suffix", "width"), [(".pdb", 8), (".gro", 8)])
-def test_coordinates_that_are_not_numbers(files, tmp_path, suffix, width):
+def test_non_numeric_coordinates_are_refused(files, tmp_path, suffix, width):
     lines = files[suffix].read_text().splitlines()
     row, column = (3, 30) if suffix == ".pdb" else (3, 20)
     lines[row] = lines[row][:column] + "nan".rjust(width) + lines[row][column + width :]
@@ -211,7 +211,7 @@ def test_coordinates_that_are_not_numbers(files, tmp_path, suffix, width):
 
 
 @pytest.mark.data
-def test_coordinates_of_another_system():
+def test_coordinates_of_another_system_are_refused():
     _refused(
         shared_data("cb7-b2/ligand.prmtop"),
         "coordinates",
@@ -220,7 +220,7 @@ def test_coordinates_of_another_system():
 
 
 @pytest.mark.data
-def test_truncated_amber_files(tmp_path):
+def test_truncated_amber_files_are_refused(tmp_path):
     source = shared_data("cb7-b2/ligand.prmtop")
     text = source.read_text()
     cut = tmp_path / "cut.prmtop"
@@ -329,7 +329,7 @@ def test_elements_of_a_pdb_file_are_used(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("cell", [1.0, 0.5, 1.9])
-def test_a_placeholder_cell_is_no_box(tmp_path, cell, caplog):
+def test_placeholder_cell_is_ignored(tmp_path, cell, caplog):
     path = tmp_path / "em.pdb"
     path.write_text(_pdb((" C1 ", "LIG", 1, 0, "C"), (" C1 ", "LIG", 2, 9, "C"), cell=cell))
     structure = read_structure(path)
@@ -341,7 +341,7 @@ def test_a_placeholder_cell_is_no_box(tmp_path, cell, caplog):
 
 
 @pytest.mark.parametrize("value", ["?", ".", "0", "0.000", "1.000", "30.0"])
-def test_a_placeholder_cif_cell_is_no_box(files, tmp_path, value):
+def test_placeholder_cif_cell_is_ignored(files, tmp_path, value):
     lines = files[".cif"].read_text().splitlines(keepends=True)
     angle = value if value in "?." else "90.0"
     cell = [f"_cell.length_{axis}  {value}\n" for axis in "abc"]
@@ -436,7 +436,7 @@ def test_only_one_alternate_location_is_used(tmp_path, caplog):
 
 
 @pytest.mark.filterwarnings("ignore:WARNING. duplicate atom")
-def test_atoms_with_equal_names_are_not_lost(tmp_path):
+def test_atoms_with_equal_names_are_kept(tmp_path):
     path = tmp_path / "x.pdb"
     path.write_text(_pdb(*((" C  ", "LIG", 1, 1.5 * k, "C") for k in range(3))))
     _refused(path, "2 atoms have the name of another atom of their residue")
@@ -452,7 +452,7 @@ def test_atoms_with_equal_names_are_not_lost(tmp_path):
         "     nan   0.000   0.000  1.00",
     ],
 )
-def test_pdb_coordinates_too_large_for_their_columns(tmp_path, fields):
+def test_pdb_coordinates_too_large_for_their_columns_are_refused(tmp_path, fields):
     path = tmp_path / "x.pdb"
     good = _pdb((" C1 ", "LIG", 1, 0, "C"), (" C2 ", "LIG", 1, 1.5, "C")).splitlines()
     good[1] = good[1][:30] + fields + "  0.00           C"
@@ -470,7 +470,7 @@ def test_a_pdb_without_atoms_and_one_with_an_odd_occupancy(tmp_path):
 
 
 @pytest.mark.parametrize("reader", [read_structure, read_coordinates])
-def test_a_pdb_that_ends_after_z(tmp_path, reader):
+def test_pdb_lines_that_end_after_z_are_read(tmp_path, reader):
     """Occupancy and temperature factor have defaults, 1.0 and 0.0."""
     path = tmp_path / "x.pdb"
     atoms = _pdb((" C1 ", "LIG", 1, 0, "C"), (" C2 ", "LIG", 1, 1.5, "C")).splitlines()
@@ -486,7 +486,7 @@ def test_cif_without_elements(files, tmp_path):
 
 
 @pytest.mark.parametrize("column", ["id", "Cartn_z", "label_alt_id"])
-def test_a_cif_that_lacks_a_column(files, tmp_path, column):
+def test_cif_without_a_column_is_refused(files, tmp_path, column):
     """Values are then in wrong columns; OpenMM's reader raises an IndexError and others."""
     lines = files[".cif"].read_text().splitlines(keepends=True)
     path = tmp_path / "x.cif"

@@ -63,7 +63,7 @@ def test_defaults_without_a_key_file(files):
     assert vdw(mm).getUseDispersionCorrection()
 
 
-def test_constants_of_an_earlier_file_are_not_lost(files):
+def test_constants_of_earlier_files_are_kept(files):
     """OpenMM's reader would fall back to its own torsionunit, as the second file has none."""
     mm = load_system(TinkerSystem(**{**files, "vdw_cutoff": 0.9}))
     torsions = force_of(mm, openmm.PeriodicTorsionForce)
@@ -142,7 +142,7 @@ def test_heavy_hydrogens_of_flexible_water(files):
         (EWALD + "a-axis 25.0\n", "found different boxes in system.xyz and run.key"),
     ],
 )
-def test_key_words_that_are_refused(with_key, text, match):
+def test_unsupported_key_words_are_refused(with_key, text, match):
     with pytest.raises(ConfigError, match=match):
         with_key(text)
 
@@ -155,7 +155,7 @@ def test_key_words_that_are_refused(with_key, text, match):
         (EWALD + "bond 1 2 600.0 0.95\n", "both have bond 1 2, with different values"),
     ],
 )
-def test_invalid_key_files(with_key, text, match):
+def test_invalid_key_files_are_refused(with_key, text, match):
     with pytest.raises(InputFileError, match=match):
         with_key(text)
 
@@ -205,7 +205,7 @@ def test_multipoles_that_differ_only_after_the_charge(files, tmp_path):
         load_system(TinkerSystem(**{**settings, "parameters": (*files["parameters"], other)}))
 
 
-def test_unknown_atom_type(files):
+def test_unknown_atom_type_is_refused(files):
     with pytest.raises(InputFileError, match="Atom type 11 not found"):
         load_system(TinkerSystem(**{**files, "parameters": files["parameters"][:1]}))
 
@@ -216,12 +216,12 @@ def test_a_thole_factor_for_a_pair(files, tmp_path):
         load_system(TinkerSystem(**{**files, "parameters": (*files["parameters"], extra)}))
 
 
-def test_a_box_smaller_than_twice_the_cutoff(files):
+def test_box_smaller_than_twice_the_cutoff_is_refused(files):
     with pytest.raises(ConfigError, match=r"vdw_cutoff .* found 1.2 nm, allowed: at most 1 nm"):
         load_system(TinkerSystem(**files))
 
 
-def test_no_box(files, tmp_path):
+def test_missing_box_is_refused(files, tmp_path):
     files["xyz"] = coordinates(tmp_path, box=False)
     with pytest.raises(ConfigError, match="found PME, but neither the xyz file"):
         load_system(TinkerSystem(**files))

@@ -47,7 +47,7 @@ def water(tmp_path):
     return write(tmp_path, "water.xyz", ONE_WATER)
 
 
-def test_a_box_of_a_liquid(tmp_path, solute, water):
+def test_box_of_a_liquid(tmp_path, solute, water):
     """The written box has the same types and bonds, whole molecules, and no overlap."""
     packed = dissolve_tinker(solute, water, padding=0.6, seed=1)
     box = write(tmp_path, "box.xyz", packed.text)
@@ -68,7 +68,7 @@ def test_a_box_of_a_liquid(tmp_path, solute, water):
     assert density == pytest.approx(0.5 * packed.typical, rel=0.15)
 
 
-def test_the_seed_determines_the_box(solute, water):
+def test_seed_determines_the_box(solute, water):
     texts = [dissolve_tinker(solute, water, padding=0.6, seed=seed).text for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
 
@@ -80,14 +80,14 @@ def test_several_molecules_in_one_file_are_refused(tmp_path, solute):
         dissolve_tinker(solute, write(tmp_path, "two.xyz", two), padding=0.6)
 
 
-def test_a_solvent_without_parameters(tmp_path, solute, water):
+def test_solvent_without_parameters_is_refused(tmp_path, solute, water):
     """The message names the types that the parameter file lacks."""
     unknown = write(tmp_path, "unknown.xyz", ONE_WATER.replace("0.0 1 2 3", "0.0 99 2 3"))
     with pytest.raises(InputFileError, match=r"Atom type 99 not found"):
         dissolve_tinker(solute, unknown, padding=0.6)
 
 
-def test_a_charged_solvent(tmp_path, solute, water):
+def test_charged_solvent_is_refused(tmp_path, solute, water):
     text = solute.parameters[0].read_text().replace("-0.50000\n", "0.50000\n", 1)
     parameters = (write(tmp_path, "ion.prm", text), solute.parameters[1])
     charged = solute.model_copy(update={"parameters": parameters})
