@@ -1,4 +1,4 @@
-"""Every kernel compiles for sm_80 and sm_90, without a GPU, and fits in what these have.
+"""Every kernel compiles for sm_80 and sm_90, without a GPU, within the limits of these devices.
 
 Triton's interpreter, which the other tests use, and its compiler exclude each other in one process:
 the kernels are compiled by this file run as a script,
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SHARED_MEMORY = {80: 163 * 1024, 90: 227 * 1024}  # bytes a program can have
+SHARED_MEMORY = {80: 163 * 1024, 90: 227 * 1024}  # bytes for each program
 KERNELS = {
     "environment_forward",
     "first_forward",
@@ -41,7 +41,7 @@ TOOLS = ("ptxas", "cuobjdump")
 
 
 def tools_folder() -> Path | None:
-    """Where triton's wheel keeps the assembler, if it does."""
+    """Folder of the assembler in the wheel of triton, if it has one."""
     if (found := importlib.util.find_spec("triton")) is None or found.origin is None:
         return None
     folder = Path(found.origin).parent / "backends" / "nvidia" / "bin"
@@ -62,7 +62,7 @@ def tools_folder() -> Path | None:
     ids=["ligand", "peptide", "protein", "double", "domain"],
 )
 def test_kernels_compile_and_fit(options, tmp_path):
-    """No spills worth speaking of in single precision; shared memory that the device has."""
+    """Shared memory is within the limit; in single precision there are almost no spills."""
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     environment["TRITON_CACHE_DIR"] = str(tmp_path)
     command = [sys.executable, __file__, *options]
@@ -135,7 +135,7 @@ def local_launches(elements: str, members: int, n_atoms: int, precision: str):
 
 
 def compiled(launch, capability: int):
-    """Compile a launch as the just-in-time compiler would: aligned pointers, even integers."""
+    """Compile a launch as the just-in-time compiler would, with aligned pointers and integers."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -159,7 +159,7 @@ def compiled(launch, capability: int):
 
 
 def resources(kernel) -> dict[str, int]:
-    """Registers, stack (spills and local arrays) and shared memory, as the assembler has them."""
+    """Registers, stack (spills and local arrays) and shared memory, from the assembler."""
     folder = tools_folder()
     assert folder is not None
     tool = folder / "cuobjdump"

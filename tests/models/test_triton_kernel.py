@@ -1,7 +1,7 @@
-"""The triton backend on real molecules: what the contract of all backends does not test.
+"""The triton backend on molecules, beyond the contract of all backends.
 
-Without a GPU Triton's interpreter runs the same kernels, as conftest.py asks it to. It is slow:
-molecules are small here, and most tests take two of the eight networks.
+Without a GPU, Triton's interpreter runs the same kernels (see conftest.py). It is slow, so
+molecules are small, and most tests use two of the eight networks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from nnpmm.models.ani.triton.kernel import TritonKernel
 from nnpmm.models.ani.triton.local import LocalTriton
 
 DEVICE = "cpu" if interpreted() else "cuda"
-ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # targets.md
+ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # kJ/mol, kJ/mol/nm
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +82,8 @@ def test_eight_networks_equal_the_reference(ani1x, precision):
 
 
 @pytest.mark.parametrize("blocks", ["_LIGAND", "_PROTEIN"])
-def test_every_choice_of_blocks(two, monkeypatch, blocks):
-    """A GPU's tiles and, for ligands, a gradient for each member, in the interpreter too."""
+def test_every_choice_of_block_sizes_matches_the_reference(two, monkeypatch, blocks):
+    """The block sizes for GPUs, and separate gradients of members, in the interpreter."""
     monkeypatch.setattr(engine, "choose_blocks", lambda *_: getattr(constants, blocks))
     numbers, positions = distorted("C#N")
     found, reference = pair(two, numbers, "double")
@@ -125,8 +125,8 @@ def test_one_atom(two):
     np.testing.assert_array_equal(evaluation.forces, np.zeros((1, 3)))
 
 
-def test_water_box_through_pairs_and_through_cells(two, monkeypatch):
-    numbers, positions, box = water_box(2)  # so narrow that there is one cell
+def test_water_box_with_and_without_cell_list(two, monkeypatch):
+    numbers, positions, box = water_box(2)  # so small that there is one cell
     parameters = two.subset([6])
     found, reference = pair(parameters, numbers)
     expected = reference.evaluate(positions, box)
@@ -152,7 +152,7 @@ def neighbours(found, n_rows: int) -> list[set[tuple[int, bool]]]:
 
 @pytest.mark.parametrize("shape", ["long box", "sheared box", "no box"])
 def test_cells_find_every_neighbour(two, monkeypatch, shape):
-    """Against all pairs; two, three and more cells along a box vector, and atoms outside them."""
+    """Against all pairs, for two, three and more cells along a box vector, and unwrapped atoms."""
     edges = np.diag([2.7, 1.04, 1.6])
     if shape == "sheared box":
         edges = np.array([[2.2, 0, 0], [1.0, 2.1, 0], [-1.1, 1.0, 2.2]])
@@ -168,10 +168,10 @@ def test_cells_find_every_neighbour(two, monkeypatch, shape):
     distances = np.linalg.norm(vectors, axis=-1) + 9 * np.eye(n_checked, n_atoms)
     monkeypatch.setattr(engine, "LARGEST_WITHOUT_CELLS", 0)
     found = TritonKernel(two, ["O"] * n_atoms, DEVICE, "double")
-    ends = found._engine.ends
-    ends.positions.copy_(torch.from_numpy(positions))
+    buffers = found._engine.buffers
+    buffers.positions.copy_(torch.from_numpy(positions))
     if box is not None:
-        ends.box.copy_(torch.from_numpy(box))
+        buffers.box.copy_(torch.from_numpy(box))
     assign, sort, search = found._engine.steps(periodic=box is not None)[:3]
     for step in (assign, sort, dataclasses.replace(search, grid=(n_checked,))):
         step()
@@ -195,7 +195,7 @@ def test_forces_are_the_gradient(two):
 
 
 def test_batches_equal_single_evaluations(two, monkeypatch):
-    """Also where the last group is not full."""
+    """This includes an incomplete last group."""
     numbers, positions = distorted("C#N")
     found, reference = pair(two, numbers)
     noise = np.random.default_rng(9).normal(scale=0.003, size=(3, *positions.shape))
@@ -229,7 +229,7 @@ def test_too_many_neighbours_are_an_error(two, monkeypatch):
     assert np.isfinite(found.evaluate(apart, None).energy)
 
 
-def test_tensors_in_and_out(two):
+def test_evaluation_of_tensors(two):
     numbers, positions = distorted("C#N")
     found, _ = pair(two, numbers, "single")
     expected = found.evaluate(positions, None)
@@ -245,24 +245,24 @@ def test_tensors_in_and_out(two):
     np.testing.assert_array_equal(found.evaluate_tensors(tensor.float())[1].shape, (3, 3))
 
 
-def test_every_number_is_written_and_bits_are_equal(two):
-    """With NaN left in all of its memory a second run gives the same bits."""
+def test_results_do_not_depend_on_uninitialised_memory(two):
+    """With NaN in all of its memory, a second evaluation gives bitwise equal results."""
     numbers, positions = distorted("CO")
     found, _ = pair(two, numbers, "single")
     first = found.evaluate(positions, None)
     aev = found._engine.rows["aev"][:, : found._engine.constants.aev_length.value]
     for name, tensor in found._engine.rows.items():
-        (aev if name in ("aev", "own") else tensor).fill_(
+        (aev if name in ("aev", "aev_gradient") else tensor).fill_(
             float("nan") if tensor.is_floating_point() else -1
         )
-    found._engine.ends.outputs.fill_(float("nan"))
+    found._engine.buffers.outputs.fill_(float("nan"))
     second = found.evaluate(positions, None)
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # numpy's, interpreting
-def test_coincident_atoms_are_not_finite_and_leave_nothing_behind(two):
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # from numpy in the interpreter
+def test_coincident_atoms_do_not_affect_the_next_evaluation(two):
     numbers, positions = distorted("C#N")
     found, _ = pair(two, numbers, "single")
     expected = found.evaluate(positions, None)
@@ -275,7 +275,7 @@ def test_coincident_atoms_are_not_finite_and_leave_nothing_behind(two):
     np.testing.assert_array_equal(again.forces, expected.forces)
 
 
-def test_a_vanishing_contact_is_finite(two):
+def test_very_short_distance_gives_finite_forces(two):
     found, _ = pair(two, [1, 1], "single")
     evaluation = found.evaluate(np.array([[0, 0, 0], [0.0002, 0, 0]]), None)
     assert np.isfinite(evaluation.energy)
@@ -293,21 +293,21 @@ def test_results_are_copies(two):
     np.testing.assert_array_equal(first.member_energies, kept[1])
 
 
-def test_memory_is_free_once_nobody_needs_it(two):
-    """Without waiting for the garbage collector: a GPU has no room for two large regions."""
+def test_memory_is_freed_with_the_last_reference(two):
+    """It does not wait for the garbage collector, because a GPU may not fit two large regions."""
     found, _ = pair(two, [1, 1], "single")
     memory = weakref.ref(found._engine.rows["activations"])
     del found
     assert memory() is None
 
 
-def test_the_other_device_is_refused(two):
+def test_wrong_device_is_refused(two):
     other = "cuda" if interpreted() else "cpu"
     with pytest.raises(ModelError, match=f"found the device '{other}', the backend 'triton' needs"):
         TritonKernel(two, ["H"], other, "single")
 
 
-def test_what_is_missing(monkeypatch):
+def test_missing_reports_the_remedy(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "torch sees none" in missing()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -319,14 +319,14 @@ def test_what_is_missing(monkeypatch):
     assert "pip install triton" in missing()
 
 
-def test_the_backend_of_that_name_is_this_kernel(two):
+def test_triton_backend_creates_this_kernel(two):
     numbers, positions = distorted("[H][H]")
     factory = BACKENDS["triton"].factory
     made = factory(two, symbols_of(numbers), DEVICE, "single", None)
     assert np.isfinite(made.evaluate(positions, None).energy)
 
 
-def test_a_full_gpu_is_a_clear_error(two, monkeypatch):
+def test_out_of_memory_is_a_clear_error(two, monkeypatch):
     numbers, positions = distorted("C#N")
     found, _ = pair(two, numbers, "single")
     found._device = "cuda:0"
@@ -342,19 +342,19 @@ def test_a_full_gpu_is_a_clear_error(two, monkeypatch):
 
 
 def test_memory_of_large_regions(ani1x):
-    """100,000 atoms need some 3 GB, as `memory.allocate_rows` says."""
+    """100,000 atoms need about 3 GB, as documented in `memory.allocate_rows`."""
     model = kernel.Model.pack(ani1x, ["H", "C", "N", "O"], DEVICE, False)
     blocks = constants.choose_blocks(100_000, double=False, interpreted=False)
     compiled = constants.compile_constants(model.parameters, model.networks, 100_000, blocks, False)
     rows = engine.allocate_rows(compiled, 10, model)
     tensors = {tensor.data_ptr(): tensor for tensor in rows.values()}
     size = sum(t.numel() * t.element_size() for t in tensors.values()) / 10
-    assert 15_000 < size < 32_000  # bytes per atom, 30 kB of it or at least the half
+    assert 15_000 < size < 32_000  # bytes per atom
 
 
 @pytest.mark.parametrize("precision", ["single", "double"])
-def test_part_of_a_system_equals_the_cpu(two, precision):
-    """Also with other centres in the same memory, and with atoms beyond the range."""
+def test_local_evaluation_matches_the_cpu(two, precision):
+    """This includes other centres in the same memory, and atoms beyond the cutoff."""
     numbers, positions = mixed_box()
     every, atoms = with_images(positions, 0.52)
     found = LocalTriton(two, "HCNO", DEVICE, precision)
@@ -372,8 +372,8 @@ def test_part_of_a_system_equals_the_cpu(two, precision):
     assert np.abs(results[1].gradients).max() > 1
 
 
-def test_part_of_a_system_on_the_device(two, monkeypatch):
-    """No centre, a lone centre, too many neighbours, another device."""
+def test_local_evaluation_of_special_cases(two, monkeypatch):
+    """No centres, an isolated centre, too many neighbours, another device."""
     found = LocalTriton(two, "HO", DEVICE, "double")
     nothing = find_neighbourhoods(np.zeros((2, 3)), 0, 0.5)
     assert found.evaluate(np.array([1, 8]), nothing).member_energies.tolist() == [0, 0]

@@ -1,19 +1,21 @@
 """ANI on a GPU: fused Triton kernels, forward and hand-written backward, in one CUDA graph.
 
 An evaluation is six launches. `symmetry.environment_forward`: one program for each atom finds its
-neighbours and sums the AEV. `networks.first_forward`, `networks.hidden_layers` and
+neighbours and computes its AEV. `networks.first_forward`, `networks.hidden_layers` and
 `networks.first_backward`: the networks of all members, forward and backward, in tiles of atoms of
 one element. `symmetry.environment_backward`: one program for each atom. `reduction.gather_results`:
-forces and energies. Regions beyond a few thousand atoms are searched through cells, for which a few
-sorting launches come before.
+forces and energies. In regions of more than a few thousand atoms, neighbours are found through cell
+lists, which need a few more launches to sort the atoms.
 
-Why so: a ligand's networks are 0.4 GFLOP, a few microseconds of a large GPU if they fill it. Tiles
-of 16 atoms for each member do so for the wide first layers, forward and backward, once their
-columns are split too; the narrower layers above are one launch, since four more would cost as much
-as an ideal split saves. No activation is read by another program within a launch, no sum depends on
-the order of programs, and there are no atomic operations: equal input gives equal bits.
+The networks of a ligand need 0.4 GFLOP: a few microseconds on a large GPU if all its
+multiprocessors are busy. For the wide first layers, tiles of 16 atoms per member and blocks of
+columns achieve this, forward and backward. The narrower layers above share one launch, because four
+more launches would cost as much as an ideal split saves.
 
-Only `missing` is imported here, so that asking for it needs no triton.
+Results are deterministic. No program reads activations that another program of the same launch
+writes, no sum depends on the order of programs, and there are no atomic operations.
+
+Only `availability` is imported here, so that `missing` can be called without triton.
 """
 
 from nnpmm.models.ani.triton.availability import interpreted, missing

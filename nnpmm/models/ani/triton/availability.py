@@ -12,12 +12,12 @@ __all__ = ["interpreted", "missing", "require_device"]
 
 
 def interpreted() -> bool:
-    """Whether Triton's interpreter runs the kernels, on the CPU and for checks only."""
+    """Whether Triton's interpreter runs the kernels on the CPU, which is for tests only."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def missing() -> str | None:
-    """Return what to do about it if the backend cannot run on a GPU here, else None."""
+    """Return what to do if the backend cannot run on a GPU here, else None."""
     if (remedy := missing_device()) is not None:
         return remedy
     if importlib.util.find_spec("triton") is None:
@@ -28,10 +28,10 @@ def missing() -> str | None:
 
 
 def require_device(device: str) -> None:
-    """Check that a torch device is one that the kernels run on in this process.
+    """Check that the kernels can run on a torch device in this process.
 
     Raises:
-        ModelError: a CPU, or a GPU under Triton's interpreter.
+        ModelError: the device is a CPU, or a GPU while Triton's interpreter is active.
     """
     if device.startswith("cuda") == interpreted():
         needed = "'cpu' under TRITON_INTERPRET=1" if interpreted() else "'cuda'"

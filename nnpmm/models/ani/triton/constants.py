@@ -1,4 +1,4 @@
-"""What the kernels are compiled for: the model's constants, bounds and sizes of blocks."""
+"""Compile-time constants of the kernels: model parameters, bounds of neighbours, block sizes."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from nnpmm.core.errors import SimulationError
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
 from nnpmm.models.ani.triton.layout import NetworkTables, padded
 
-__all__ = ["Blocks", "Constants", "choose_blocks", "compile_constants", "refuse_overflow"]
+__all__ = ["Blocks", "Constants", "check_neighbour_counts", "choose_blocks", "compile_constants"]
 
-# Bulk water has 60 and 18 neighbours in these ranges, and no molecule at 300 K comes near twice
-# that. A region of fewer atoms gets lists that hold all of them.
+# Lengths of the neighbour lists. Bulk water has 60 and 18 neighbours within these cutoffs, and no
+# molecule at 300 K has nearly twice as many. In a smaller region the lists have room for all atoms.
 _RADIAL_BOUND, _ANGULAR_BOUND = 128, 64
 
-_ROWS_OF_LOW_TILES, _ROWS_OF_MIDDLE_TILES = 96, 1024
+_MAX_LIGAND_ROWS, _MAX_PEPTIDE_ROWS = 96, 1024
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """How much a program handles at a time; every number is a power of two.
+    """Block sizes of the kernels, all powers of two.
 
     Args:
-        search, visited: atoms of the region, or of one cell, tested for nearness.
-        radial: neighbours whose radial terms are summed.
-        pairs: pairs of neighbours whose angular terms are summed.
-        rows, inputs: rows of a tile of a matrix product, and terms of its sums per step.
-        first_columns, first_warps: columns of a tile, and warps, of the first layers' products.
-        columns, warps: those of the other layers' products.
-        splits_members: whether each member has its own gradient by the AEV, for more programs.
+        search, cell_search: atoms of the region, or of one cell, whose distances are computed at a
+            time.
+        radial: neighbours whose radial terms are summed at a time.
+        pairs: pairs of neighbours whose angular terms are summed at a time.
+        rows, inputs: rows of a tile of a matrix product, and its inner block size.
+        first_columns, first_warps: columns of a tile and warps of a program, first layers.
+        columns, warps: the same for the other layers.
+        per_member_gradients: whether the gradient with respect to the AEV is stored for each
+            member, so that more programs run at once.
     """
 
     search: int
-    visited: int
+    cell_search: int
     radial: int
     pairs: int
     rows: int
@@ -45,32 +47,34 @@ class Blocks:
     first_warps: int
     columns: int
     warps: int
-    splits_members: bool
+    per_member_gradients: bool
 
 
 @dataclass(frozen=True)
 class Constants:
-    """Handed to every kernel as one compile-time argument; every field is a `triton` constexpr.
+    """The one compile-time argument ``M`` of every kernel; each field is a ``tl.constexpr``.
 
-    In the kernels a constant stands to the right of a tensor: Triton's interpreter takes a product
-    that begins with a constant for one.
+    In the kernels, write products of a constant and a tensor with the constant on the right.
+    Triton's interpreter treats a product that starts with a constexpr as a constexpr.
 
     Args:
-        dtype: of all numbers but positions, energies and forces, which are float64.
+        dtype: type of all numbers except positions, energies and forces, which are float64.
         elements, shifts, angular_shifts, angles: numbers of elements and of shifts.
         shift_length: length of a row of the table of shifts.
-        kinds, pair_kinds: elements and pairs of elements, rounded up to what a product takes.
+        elements_padded, pairs_padded: numbers of elements and of pairs of elements as powers of
+            two, at least the 16 rows that ``tl.dot`` needs.
         shifts_padded, angular_padded, angles_padded: numbers of shifts as powers of two.
-        radial_length, aev_length, aev_padded: columns of the radial part and of the whole AEV, the
-            latter a multiple of the padding.
-        aev_power: ``aev_padded`` as a power of two.
+        radial_length, aev_length: columns of the radial part and of the whole AEV.
+        aev_padded: ``aev_length``, rounded up to a multiple of `layout.PADDING`.
+        aev_power: ``aev_padded``, rounded up to a power of two.
         radial_cutoff, radial_eta, angular_cutoff, angular_eta, zeta: of the symmetry functions.
-        radial_bound, angular_bound, list_length: allowed neighbours; both together.
+        radial_bound, angular_bound: lengths of the neighbour lists.
+        list_length: sum of these lengths.
         depth: layers of the deepest network.
         members, members_padded, member_size, activation_width: of the networks.
         celu_alpha: scale of the activation function.
-        groups: gradients by the AEV that are added up in the end, one or one for each member.
-        search, visited, radial, pairs, rows, inputs, first_columns, columns: see `Blocks`.
+        groups: number of partial gradients with respect to the AEV: 1, or one for each member.
+        search, cell_search, radial, pairs, rows, inputs, first_columns, columns: see `Blocks`.
     """
 
     dtype: Any
@@ -79,8 +83,8 @@ class Constants:
     angular_shifts: Any
     angles: Any
     shift_length: Any
-    kinds: Any
-    pair_kinds: Any
+    elements_padded: Any
+    pairs_padded: Any
     shifts_padded: Any
     angular_padded: Any
     angles_padded: Any
@@ -104,7 +108,7 @@ class Constants:
     celu_alpha: Any
     groups: Any
     search: Any
-    visited: Any
+    cell_search: Any
     radial: Any
     pairs: Any
     rows: Any
@@ -115,7 +119,7 @@ class Constants:
 
 _LIGAND = Blocks(
     search=128,
-    visited=32,
+    cell_search=32,
     radial=64,
     pairs=64,
     rows=8,
@@ -124,11 +128,11 @@ _LIGAND = Blocks(
     first_warps=2,
     columns=256,
     warps=4,
-    splits_members=True,
+    per_member_gradients=True,
 )
 _PEPTIDE = replace(_LIGAND, rows=16, first_warps=4, warps=8)
 _PROTEIN = replace(
-    _LIGAND, rows=64, first_columns=64, first_warps=4, columns=64, splits_members=False
+    _LIGAND, rows=64, first_columns=64, first_warps=4, columns=64, per_member_gradients=False
 )
 _DOUBLE = replace(
     _LIGAND,
@@ -140,54 +144,55 @@ _DOUBLE = replace(
     first_columns=32,
     first_warps=4,
     columns=32,
-    splits_members=False,
+    per_member_gradients=False,
 )
 _INTERPRETED = replace(
     _LIGAND,
     search=256,
-    visited=64,
+    cell_search=64,
     pairs=256,
     rows=16,
     inputs=64,
     first_columns=256,
-    splits_members=False,
+    per_member_gradients=False,
 )
 
 
 def choose_blocks(n_rows: int, double: bool, interpreted: bool) -> Blocks:
-    """Return sizes that suit a number of rows (atoms of all geometries together).
+    """Return the block sizes for a number of rows (atoms of all geometries).
 
-    A thread of a matrix product has 16 sums or more, so that it multiplies more often than it reads
-    shared memory. Within that, the tiles of a ligand are as low as it takes to occupy all of the
-    hundred-odd multiprocessors of a large GPU; those of a large region are high, and read the
-    weights less often. Triton's interpreter pays for operations, not for numbers.
+    Each thread of a matrix product accumulates at least 16 sums, so that it multiplies more often
+    than it reads shared memory. A ligand has tiles with few rows, so that there are enough programs
+    for the more than 100 multiprocessors of a large GPU. A large region has tiles with many rows,
+    which read the weights less often. In Triton's interpreter the cost of an operation hardly
+    depends on the size of its operands, so blocks are large.
     """
     if interpreted:
         return _INTERPRETED
     if double:
         return _DOUBLE
-    if n_rows <= _ROWS_OF_LOW_TILES:
+    if n_rows <= _MAX_LIGAND_ROWS:
         return _LIGAND
-    return _PEPTIDE if n_rows <= _ROWS_OF_MIDDLE_TILES else _PROTEIN
+    return _PEPTIDE if n_rows <= _MAX_PEPTIDE_ROWS else _PROTEIN
 
 
 def compile_constants(
     parameters: AniParameters, networks: NetworkTables, n_atoms: int, blocks: Blocks, double: bool
 ) -> Constants:
-    """Collect the constants of a model that is already restricted to the elements present.
+    """Return the constants of a model that is restricted to the elements present.
 
     Args:
         parameters: the ensemble.
         networks: its packed networks.
-        n_atoms: atoms of one geometry; none has more neighbours than that.
-        blocks: sizes of blocks.
+        n_atoms: atoms of one geometry; an atom has fewer neighbours than this.
+        blocks: block sizes.
         double: float64 instead of float32.
     """
     functions = parameters.symmetry_functions
     n_elements, members = len(functions.elements), len(parameters.members)
     power = triton.next_power_of_2
-    most = max(16, power(n_atoms - 1))
-    radial_bound, angular_bound = min(most, _RADIAL_BOUND), min(most, _ANGULAR_BOUND)
+    bound = max(16, power(n_atoms - 1))
+    radial_bound, angular_bound = min(bound, _RADIAL_BOUND), min(bound, _ANGULAR_BOUND)
     shifts = len(functions.radial_shifts)
     angular, angles = len(functions.angular_shifts), len(functions.angle_shifts)
     values: dict[str, Any] = {
@@ -197,8 +202,8 @@ def compile_constants(
         "angular_shifts": angular,
         "angles": angles,
         "shift_length": max(shifts, angular, angles),
-        "kinds": max(16, power(n_elements)),
-        "pair_kinds": max(16, power(n_elements * (n_elements + 1) // 2)),
+        "elements_padded": max(16, power(n_elements)),
+        "pairs_padded": max(16, power(n_elements * (n_elements + 1) // 2)),
         "shifts_padded": max(16, power(shifts)),
         "angular_padded": power(angular),
         "angles_padded": power(angles),
@@ -220,22 +225,22 @@ def compile_constants(
         "member_size": networks.parameters.shape[1],
         "activation_width": networks.activation_width,
         "celu_alpha": CELU_ALPHA,
-        "groups": members if blocks.splits_members else 1,
+        "groups": members if blocks.per_member_gradients else 1,
     }
     used = {f.name for f in fields(Constants)} & {f.name for f in fields(Blocks)}
     values |= {name: getattr(blocks, name) for name in used}
     return Constants(**{name: tl.constexpr(value) for name, value in values.items()})
 
 
-def refuse_overflow(radial: int, angular: int, constants: Constants) -> None:
-    """Check the largest numbers of neighbours that were found.
+def check_neighbour_counts(radial: int, angular: int, constants: Constants) -> None:
+    """Check that the neighbour lists had room for all neighbours.
 
     Args:
-        radial, angular: neighbours within each cutoff.
-        constants: with the lengths of the lists.
+        radial, angular: largest numbers of neighbours within each cutoff.
+        constants: contain the lengths of the lists.
 
     Raises:
-        SimulationError: there are more than the lists have room for.
+        SimulationError: an atom has more neighbours than its list has room for.
     """
     c = constants
     allowed = c.radial_bound.value, c.angular_bound.value

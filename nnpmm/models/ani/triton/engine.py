@@ -1,4 +1,4 @@
-"""Launches for some geometries of one molecule, or for one large region, in static memory."""
+"""Evaluate a batch of geometries of one molecule, or one large region, in static memory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nnpmm.models.ani.triton.constants import (
 from nnpmm.models.ani.triton.launch import Launch, prepare_launch
 from nnpmm.models.ani.triton.memory import (
     Model,
+    allocate_buffers,
     allocate_cells,
-    allocate_ends,
     allocate_rows,
     build_tables,
 )
@@ -34,23 +34,23 @@ from nnpmm.models.cuda.graph import Replay
 
 __all__ = ["LARGEST_WITHOUT_CELLS", "Engine", "network_launches"]
 
-#: Regions of up to this many atoms are searched without cells: testing every pair of 4,096 atoms
-#: is a small part of what their networks cost.
+#: Regions of up to this many atoms need no cell list: computing all distances between 4,096 atoms
+#: takes a small part of the time of their networks.
 LARGEST_WITHOUT_CELLS = 4096
 
-_OPTIONS = {"num_warps": 4}  # of the kernels that are not matrix products
+_OPTIONS = {"num_warps": 4}  # for the kernels of the symmetry functions and the results
 _HIDDEN_REGISTERS = 224
 
 
 class Engine:
     """Evaluates a fixed number of geometries of one molecule.
 
-    A run reads ``ends.inputs`` and writes ``ends.outputs``; these tensors stay the same.
+    A run reads ``buffers.inputs`` and writes ``buffers.outputs``, which are never reallocated.
 
     Args:
         model: the model.
         species: index of each atom's element among those of the model, (n,).
-        geometries: how many geometries are evaluated together.
+        geometries: number of geometries that are evaluated together.
     """
 
     def __init__(self, model: Model, species: list[int], geometries: int = 1) -> None:
@@ -61,7 +61,7 @@ class Engine:
         self.constants = compile_constants(
             model.parameters, model.networks, self.n_atoms, self.blocks, model.double
         )
-        self.ends = allocate_ends(self.n_rows, geometries, members, model.device)
+        self.buffers = allocate_buffers(self.n_rows, geometries, members, model.device)
         self.tables = build_tables(model, species, geometries, self.blocks)
         self.rows = allocate_rows(self.constants, self.n_rows, model)
         self.searches_cells = self.n_atoms > LARGEST_WITHOUT_CELLS
@@ -70,35 +70,36 @@ class Engine:
         )
         self._on_gpu = on_gpu = model.device.startswith("cuda")
         inputs, outputs = self._host = [
-            torch.zeros(len(end), dtype=torch.float64, pin_memory=on_gpu)
-            for end in (self.ends.inputs, self.ends.outputs)
+            torch.zeros(len(buffer), dtype=torch.float64, pin_memory=on_gpu)
+            for buffer in (self.buffers.inputs, self.buffers.outputs)
         ]
-        # Steps that do not contain this object: its memory is free as soon as nobody needs it.
-        upload = partial(self.ends.inputs.copy_, inputs, non_blocking=True)
-        download = partial(outputs.copy_, self.ends.outputs, non_blocking=True)
-        # A large region needs no graph: its launches take no time compared with its arithmetic.
+        # The steps must not refer to this object: without a reference cycle, its memory is freed as
+        # soon as the last reference to it is gone.
+        upload = partial(self.buffers.inputs.copy_, inputs, non_blocking=True)
+        download = partial(outputs.copy_, self.buffers.outputs, non_blocking=True)
+        # A large region needs no graph: the overhead of its launches is negligible.
         capture = on_gpu and not self.searches_cells
         steps = {periodic: self.steps(periodic=periodic) for periodic in (False, True)}
         self._on_device = {p: Replay(steps[p], capture=capture) for p in steps}
         self._from_host = {p: Replay([upload, *steps[p], download], capture=capture) for p in steps}
 
     def run(self, *, periodic: bool) -> None:
-        """Evaluate what the device's input contains, without waiting for the device."""
+        """Evaluate the input buffer on the device, without waiting for the result."""
         self._on_device[periodic]()
 
     def run_from_host(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Copy positions and box up, evaluate, copy down and wait: the only synchronisation.
+        """Copy positions and box to the device, evaluate, copy the results back, and wait.
 
         Args:
             positions: (k n, 3) or (k, n, 3), nm.
             box: (3, 3), nm, or None.
 
         Returns:
-            forces (k n, 3) and results (k, 3 + m) as numpy arrays that the next run overwrites.
+            Forces (k n, 3) and results (k, 3 + m) as numpy arrays that the next run overwrites.
         """
-        inputs, outputs = (end.numpy() for end in self._host)
+        inputs, outputs = (buffer.numpy() for buffer in self._host)
         inputs[:-9] = positions.ravel()
         if box is not None:
             inputs[-9:] = box.ravel()
@@ -130,21 +131,21 @@ class Engine:
         options: Mapping[str, int] = _OPTIONS,
         **flags: bool,
     ) -> Launch:
-        known: dict[str, Tensor | int] = {
+        available: dict[str, Tensor | int] = {
             **self.tables,
             **self.rows,
             **self._cells,
-            "positions": self.ends.positions,
-            "box": self.ends.box,
-            "forces": self.ends.forces,
-            "results": self.ends.results,
+            "positions": self.buffers.positions,
+            "box": self.buffers.box,
+            "forces": self.buffers.forces,
+            "results": self.buffers.results,
             "n_rows": self.n_rows,
             "n_atoms": self.n_atoms,
             "cells": self._n_cells,
         }
-        if not self.searches_cells:  # never read then
-            known |= {"sorted_atoms": self.tables["rows"], "cell_starts": self.tables["rows"]}
-        return prepare_launch(kernel, grid, known, {"M": self.constants, **flags}, options)
+        if not self.searches_cells:  # placeholders, which the kernel does not read
+            available |= {"sorted_atoms": self.tables["rows"], "cell_starts": self.tables["rows"]}
+        return prepare_launch(kernel, grid, available, {"M": self.constants, **flags}, options)
 
 
 def network_launches(
@@ -156,15 +157,15 @@ def network_launches(
     """Return the launches of all members' networks, forward and backward, in order.
 
     Args:
-        launch: makes a launch from a kernel, its grid and the compiler's options.
-        tables: of `memory.build_tables`.
-        constants: that the kernels are compiled for.
-        blocks: sizes of blocks.
+        launch: creates a launch from a kernel, its grid and the compiler's options.
+        tables: result of `memory.build_tables`.
+        constants: compile-time constants of the kernels.
+        blocks: block sizes.
     """
     tiles, members = len(tables["tiles"]), constants.members.value
     columns = -(-constants.aev_padded.value // constants.first_columns.value)
     first = {"num_warps": blocks.first_warps}
-    # Without a bound the assembler may take 128 registers, and a few bytes of the stack.
+    # Without this bound, ptxas may choose 128 registers and spill a few bytes.
     hidden = {"num_warps": blocks.warps, "maxnreg": _HIDDEN_REGISTERS}
     return [
         launch(first_forward, (len(tables["blocks"]), members), first),
@@ -174,7 +175,7 @@ def network_launches(
 
 
 def _sort_cells(cells: Mapping[str, Tensor]) -> None:
-    """List the atoms cell by cell, in the caller's order within each."""
+    """Sort the atoms by cell; within a cell they keep the caller's order."""
     keys, atoms = torch.sort(cells["keys"], stable=True)
     cells["sorted_atoms"].copy_(atoms)
     torch.searchsorted(keys, cells["cell_numbers"], out_int32=True, out=cells["cell_starts"])

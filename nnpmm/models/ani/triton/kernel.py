@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton.availability import require_device
-from nnpmm.models.ani.triton.constants import refuse_overflow
+from nnpmm.models.ani.triton.constants import check_neighbour_counts
 from nnpmm.models.ani.triton.engine import Engine
 from nnpmm.models.ani.triton.memory import Model
 from nnpmm.models.cuda.device import on_device
@@ -18,16 +18,16 @@ from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 __all__ = ["TritonKernel"]
 
-#: Atoms of a batch that are evaluated together: 2 GB.
+#: Atoms of a batch that are evaluated together. They need 2 GB.
 _ROWS_OF_A_BATCH = 65536
 
 
 class TritonKernel:
     """The ``triton`` backend; see `nnpmm.models.ani.triton`.
 
-    Evaluations are deterministic: equal input gives equal bits. Member energies cost nothing, so
-    `member_energies` is a whole evaluation. Not to be used by two threads at once: the memory of an
-    evaluation is that of the next.
+    Evaluations are deterministic, bit by bit. Every evaluation yields the member energies, so
+    `member_energies` costs as much as `evaluate`. Evaluations share their memory, so two threads
+    must not use a kernel at the same time.
 
     Args:
         parameters: the ensemble.
@@ -62,7 +62,7 @@ class TritonKernel:
         """
         with self._on_device(len(positions)):
             forces, results = self._engine.run_from_host(positions, box)
-        self._refuse_overflow(results)
+        self._check_neighbour_counts(results)
         return Evaluation(float(results[0, 0]), forces.copy(), results[0, 3:].copy())
 
     def member_energies(
@@ -74,27 +74,27 @@ class TritonKernel:
     def evaluate_tensors(
         self, positions: Tensor, box: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Evaluate on the current stream, without the host.
+        """Evaluate on the current stream, without synchronising with the host.
 
-        Nothing waits for the device, so an overflow of the neighbour bounds is no error here: it
-        makes the energy and the forces of the crowded atoms NaN.
+        Therefore an atom with too many neighbours does not raise an error here. The energy and the
+        forces on such atoms are NaN.
 
         Args:
-            positions: (n, 3) in nm, of any floating type and device; best the kernel's own.
-            box: reduced periodic box vectors as rows, (3, 3), in nm, if the atoms meet their own
-                images; without it the region must be whole.
+            positions: (n, 3) in nm, of any floating type. Tensors on another device are copied.
+            box: reduced periodic box vectors as rows, (3, 3), in nm, if the region interacts with
+                its own periodic images. Without it, the region must be whole.
 
         Returns:
-            energy in kJ/mol, a scalar, and forces (n, 3) in kJ/mol/nm, both float64; the next
+            The energy in kJ/mol, a scalar, and forces (n, 3) in kJ/mol/nm, both float64. The next
             evaluation overwrites them.
         """
-        ends = self._engine.ends
+        buffers = self._engine.buffers
         with self._on_device(self._engine.n_atoms):
-            ends.positions.copy_(positions.detach())
+            buffers.positions.copy_(positions.detach())
             if box is not None:
-                ends.box.copy_(box.detach())
+                buffers.box.copy_(box.detach())
             self._engine.run(periodic=box is not None)
-        return ends.results[0, 0], ends.forces
+        return buffers.results[0, 0], buffers.forces
 
     def batch(self, positions: NDArray[np.float64]) -> BatchEvaluation:
         """Return energies, forces and member energies of geometries (k, n, 3).
@@ -105,30 +105,30 @@ class TritonKernel:
         k, n = positions.shape[:2]
         together = 1 if self._engine.searches_cells else min(k, max(1, _ROWS_OF_A_BATCH // n))
         forces = np.empty_like(positions)
-        results = np.empty((k, self._engine.ends.results.shape[1]))
+        results = np.empty((k, self._engine.buffers.results.shape[1]))
         with self._on_device(together * n):
             engine = self._engine_for(together)
             for begin in range(0, k, together):
-                # The last group reaches back, so that it is as long as the others.
+                # The last group overlaps the one before, so that all have the same length.
                 start = min(begin, k - together)
                 group = slice(start, start + together)
                 found = engine.run_from_host(positions[group], None)
                 forces[group], results[group] = found[0].reshape(together, n, 3), found[1]
-        self._refuse_overflow(results)
+        self._check_neighbour_counts(results)
         return BatchEvaluation(results[:, 0].copy(), forces, results[:, 3:].copy())
 
     def _engine_for(self, geometries: int) -> Engine:
-        """Return the engine for a batch of geometries; one for one and the latest are kept."""
+        """Return the engine for a number of geometries; only that of the last batch is kept."""
         if geometries == 1:
             return self._engine
         if self._batch is None or self._batch.geometries != geometries:
-            self._batch = None  # gives its memory back first
+            self._batch = None  # frees its memory before the next is allocated
             self._batch = Engine(self._model, self._species, geometries)
         return self._batch
 
-    def _refuse_overflow(self, results: NDArray[np.float64]) -> None:
+    def _check_neighbour_counts(self, results: NDArray[np.float64]) -> None:
         radial, angular = results[:, 1:3].max(axis=0).astype(int)
-        refuse_overflow(int(radial), int(angular), self._engine.constants)
+        check_neighbour_counts(int(radial), int(angular), self._engine.constants)
 
     def _on_device(self, n_atoms: int) -> AbstractContextManager[None]:
         return on_device(self._device, f"ANI of {n_atoms} atoms")

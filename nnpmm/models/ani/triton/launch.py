@@ -1,4 +1,4 @@
-"""A kernel with its arguments."""
+"""A kernel with its grid and arguments."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Launch:
     """A kernel that is ready to run: its arguments never change.
 
     Args:
-        kernel: a function under `triton.jit`.
-        grid: numbers of programs.
+        kernel: a function decorated with `triton.jit`.
+        grid: number of programs along each axis.
         arguments: tensors and integers by name, in the order of the kernel's signature.
         constants: compile-time arguments by name.
-        options: of the compiler: warps of each program, and most registers of a thread.
+        options: compiler options (``num_warps``, ``maxnreg``).
     """
 
     kernel: Any
@@ -37,10 +37,10 @@ class Launch:
 def prepare_launch(
     kernel: Any,
     grid: tuple[int, ...],
-    known: Mapping[str, Tensor | int],
+    available: Mapping[str, Tensor | int],
     constants: Mapping[str, Any],
     options: Mapping[str, int],
 ) -> Launch:
-    """Return a launch with those of the known arguments that a kernel takes."""
-    arguments = {name: known[name] for name in kernel.arg_names if name in known}
+    """Return a launch with those of the available arguments that the kernel has."""
+    arguments = {name: available[name] for name in kernel.arg_names if name in available}
     return Launch(kernel, grid, arguments, constants, options)

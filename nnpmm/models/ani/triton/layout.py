@@ -1,7 +1,8 @@
-"""What the kernels read and never change: order of the atoms, tiles of work, packed networks.
+"""Read-only tables of the kernels: order of the atoms, tiles, packed networks.
 
-Atoms are sorted by element, so that a tile of consecutive rows meets the same weights. Everything
-that is stored per atom lies in this order; only positions and forces keep the caller's.
+Atoms are sorted by element, so that all rows of a tile are multiplied by the same weights.
+Everything that is stored per atom is in this order, except positions and forces, which keep the
+caller's order.
 """
 
 from __future__ import annotations
@@ -30,25 +31,25 @@ __all__ = [
     "padded",
 ]
 
-#: Widths of layers and of the AEV are filled with zeros to a multiple of this: exact, and the inner
-#: loops over inputs need no mask. Triton's interpreter pays for turns of a loop, not for numbers.
+#: Layers and the AEV are padded with zeros to a multiple of this width. The result stays exact, and
+#: the inner loops over inputs need no mask. In Triton's interpreter, fewer iterations are faster.
 PADDING = 64 if interpreted() else 32
 
-#: Numbers per layer in `NetworkTables.layers`: inputs and outputs (both padded); where among a
-#: member's parameters its weights as (inputs, outputs), as (outputs, inputs) and its biases begin;
-#: where in a row of activations its inputs and outputs begin.
+#: Numbers per layer in `NetworkTables.layers`: inputs and outputs (both padded); offsets, among a
+#: member's parameters, of its weights as (inputs, outputs), as (outputs, inputs) and of its biases;
+#: offsets of its inputs and outputs in a row of activations.
 LAYER_FIELDS = 7
 
 
 @dataclass(frozen=True)
 class AtomTables:
-    """Where each atom lies; n atoms, which may be those of several geometries.
+    """Order of the n atoms, which may belong to several geometries.
 
     Args:
         atoms: atom of each row, (n,), int32.
         rows: row of each atom, (n,), int32.
         species: element of each row, (n,), int32.
-        starts: first row of each element and, last, n.
+        starts: first row of each element, with a last entry n.
     """
 
     atoms: Tensor
@@ -63,7 +64,7 @@ class NetworkTables:
 
     Args:
         parameters: weights and biases of each member, (m, size).
-        layers: (elements, depth, LAYER_FIELDS), int32; element with fewer layers: zeros at the end.
+        layers: (elements, depth, LAYER_FIELDS), int32; zeros after an element's last layer.
         depths: number of layers of each element's network, (elements,), int32.
         first_widths: padded outputs of each element's first layer.
         activation_width: length of a row of activations.
@@ -78,11 +79,11 @@ class NetworkTables:
 
 @dataclass(frozen=True)
 class Tiles:
-    """Pieces of work.
+    """Tiles of rows, and blocks of columns of the first layer.
 
     Args:
         rows: element, first row and number of rows of each tile, (tiles, 3), int32.
-        blocks: a tile and a first column of the first hidden layer, (blocks, 2), int32.
+        blocks: tile and first column of each block of the first layer, (blocks, 2), int32.
     """
 
     rows: Tensor
@@ -100,18 +101,18 @@ def pack_atoms(species: list[int], n_elements: int, geometries: int, device: str
     Args:
         species: index of each atom's element, (n,).
         n_elements: number of elements.
-        geometries: how many copies of the molecule there are.
+        geometries: number of geometries.
         device: torch device of the tables.
     """
-    every = np.tile(np.array(species, dtype=np.int32), geometries)
-    order = np.argsort(every, kind="stable").astype(np.int32)
+    elements = np.tile(np.array(species, dtype=np.int32), geometries)
+    order = np.argsort(elements, kind="stable").astype(np.int32)
     rows = np.empty_like(order)
     rows[order] = np.arange(len(order), dtype=np.int32)
-    starts = np.searchsorted(every[order], np.arange(n_elements + 1))
+    starts = np.searchsorted(elements[order], np.arange(n_elements + 1))
     return AtomTables(
         _table(order, device),
         _table(rows, device),
-        _table(every[order], device),
+        _table(elements[order], device),
         tuple(int(start) for start in starts),
     )
 
@@ -119,12 +120,12 @@ def pack_atoms(species: list[int], n_elements: int, geometries: int, device: str
 def pack_tiles(
     atoms: AtomTables, networks: NetworkTables, height: int, width: int, device: str
 ) -> Tiles:
-    """Cut the rows of every element, and the columns of its first layer, into pieces of work.
+    """Divide the rows of every element, and the columns of its first layer, into tiles.
 
     Args:
         atoms: the sorted atoms.
-        networks: for the widths of the first layers.
-        height, width: rows and columns of a piece.
+        networks: contain the widths of the first layers.
+        height, width: rows and columns of a tile.
         device: torch device of the tables.
     """
     tiles: list[tuple[int, int, int]] = []
@@ -138,11 +139,11 @@ def pack_tiles(
 
 
 def pack_networks(parameters: AniParameters, device: str, dtype: torch.dtype) -> NetworkTables:
-    """Lay the networks of every element and member side by side, padded with zeros.
+    """Pack the networks of all elements and members, padded with zeros.
 
-    A padded unit has zero weights and bias: its activation is zero, and so nothing comes of it.
-    Weights are there in both orders, since a product needs the terms of a sum in different rows:
-    Triton lays a transposed tile out in shared memory so that a warp's reads collide.
+    A padded unit has zero weights and bias. Its activation is zero, so it does not change the
+    result. Weights are stored both as they are and transposed, because reading a transposed tile
+    from shared memory causes bank conflicts.
 
     Args:
         parameters: the ensemble.
@@ -166,19 +167,19 @@ def pack_networks(parameters: AniParameters, device: str, dtype: torch.dtype) ->
             last = d == depths[e] - 1
             outputs = weight.shape[0] if last else padded(weight.shape[0])
             inputs = padded(weight.shape[1])
-            places = size + np.array([0, 1, 2]) * outputs * inputs
-            layers[e, d] = inputs, outputs, *places, source, target
+            offsets = size + np.array([0, 1, 2]) * outputs * inputs
+            layers[e, d] = inputs, outputs, *offsets, source, target
             size += 2 * outputs * inputs + padded(outputs)
             source, target = target, target + outputs
             for member, chunk in zip(parameters.members, chunks, strict=True):
                 layer = member[element][d]
                 chunk += [
-                    _filled(layer.weight.T, (inputs, outputs)),
-                    _filled(layer.weight, (outputs, inputs)),
-                    _filled(layer.bias, (padded(outputs),)),
+                    _zero_padded(layer.weight.T, (inputs, outputs)),
+                    _zero_padded(layer.weight, (outputs, inputs)),
+                    _zero_padded(layer.bias, (padded(outputs),)),
                 ]
     packed = np.stack([np.concatenate(chunk) for chunk in chunks])
-    # The widest row contains the outputs of every hidden layer.
+    # A row of activations contains the outputs of all hidden layers.
     width = max(int(layers[e, depths[e] - 1, -1]) for e in range(len(elements)))
     return NetworkTables(
         torch.from_numpy(packed).to(device, dtype),
@@ -192,7 +193,7 @@ def pack_networks(parameters: AniParameters, device: str, dtype: torch.dtype) ->
 def pack_shifts(functions: SymmetryFunctions, device: str, dtype: torch.dtype) -> Tensor:
     """Return radial shifts, angular shifts, and cosine and sine of the angle shifts, one row each.
 
-    Rows are filled with zeros to the length of the longest, (4, length).
+    Shorter rows are padded with zeros; the table is (4, length).
     """
     angles = np.array(functions.angle_shifts)
     rows = [functions.radial_shifts, functions.angular_shifts, np.cos(angles), np.sin(angles)]
@@ -201,8 +202,8 @@ def pack_shifts(functions: SymmetryFunctions, device: str, dtype: torch.dtype) -
     return torch.from_numpy(table).to(device, dtype)
 
 
-def _filled(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the array with zeros appended along every axis, flat."""
+def _zero_padded(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the array, padded with zeros to a shape, flat."""
     margins = [(0, wanted - found) for wanted, found in zip(shape, array.shape, strict=True)]
     return np.pad(array, margins).ravel()
 

@@ -1,8 +1,8 @@
-"""ANI for part of a system on a GPU: lists of neighbours come from outside, atoms come and go.
+"""ANI for part of a system on a GPU, for a changing set of atoms with given neighbour lists.
 
-The kernels are those of `engine`, but for the first, which is given the neighbours, and the last,
-which leaves a gradient for each of them instead of forces. Memory grows with the domain, and
-nothing is captured in a graph: the launches take no time compared with a domain's arithmetic.
+The kernels are those of `engine`, with two exceptions: the first reads the given lists, and the
+last writes a gradient for each neighbour instead of forces. Memory grows with the domain. There is
+no CUDA graph, because the overhead of the launches is negligible for a domain.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton.availability import interpreted, require_device
 from nnpmm.models.ani.triton.constants import (
     Constants,
+    check_neighbour_counts,
     choose_blocks,
     compile_constants,
-    refuse_overflow,
 )
 from nnpmm.models.ani.triton.engine import network_launches
 from nnpmm.models.ani.triton.launch import Launch, prepare_launch
@@ -36,33 +36,33 @@ __all__ = ["Domain", "LocalTriton"]
 
 _NM_TO_ANGSTROM = 10.0
 _OPTIONS = {"num_warps": 4}
-#: So many neighbours that the lists have the lengths of bulk matter.
+#: A number of atoms with which the neighbour lists have their full lengths.
 _MANY_ATOMS = 10**6
 
 
 class _Slots(NamedTuple):
-    """Where each pair of a centre and a neighbour lies in a list.
+    """Slots of the pairs of a centre and a neighbour in one kind of list.
 
     Attributes:
-        near: (p,) whether it lies in it at all.
-        rows: (q,) row of each pair that does.
-        places: (q,) its place in that row.
-        counts: (c,) pairs of each row.
+        near: (p,) whether the pair is within the cutoff of the list.
+        rows: (q,) row of each of the q pairs within the cutoff.
+        slots: (q,) slot of each of them in the list of its row.
+        counts: (c,) pairs in each row.
     """
 
     near: Tensor
     rows: Tensor
-    places: Tensor
+    slots: Tensor
     counts: Tensor
 
 
 class Domain(NamedTuple):
-    """What the kernels read and write for the centres of one evaluation, sorted by element.
+    """Memory and launches for the centres of one evaluation, sorted by element.
 
     Attributes:
-        constants: that they are compiled for.
-        rows: memory of each row, by the kernels' names.
-        row_of_centre: (c,).
+        constants: compile-time constants of the kernels.
+        rows: memory of the rows, by the names of the kernels' arguments.
+        row_of_centre: row of each centre, (c,).
         steps: launches, in order.
     """
 
@@ -77,7 +77,7 @@ class LocalTriton:
 
     Args:
         parameters: the ensemble.
-        elements: chemical symbols of all atoms that will occur.
+        elements: chemical symbols of all atoms that can occur.
         device: ``"cuda"`` or ``"cuda:<index>"``; ``"cpu"`` under Triton's interpreter.
         precision: ``"single"``, or ``"double"`` for checks.
 
@@ -108,7 +108,7 @@ class LocalTriton:
         """Return energies of the centres and gradients; see `nnpmm.models.local.LocalPotential`.
 
         Raises:
-            ModelError: an element other than those that this was made for.
+            ModelError: an atom's element is not one of ``elements``.
             SimulationError: an atom has too many neighbours, or the GPU has not enough memory.
         """
         kinds = kinds_of(atomic_numbers, self._functions)
@@ -124,13 +124,13 @@ class LocalTriton:
     ) -> LocalEvaluation:
         domain = self.prepare(kinds, n_centres)
         rows, row_of_centre = domain.rows, domain.row_of_centre
-        slots = self._fill_lists(neighbourhoods, domain)
+        lists = self._fill_lists(neighbourhoods, domain)
         for step in domain.steps:
             step()
         shape = len(neighbourhoods.atoms), 3
         gradients = torch.zeros(shape, dtype=torch.float64, device=self._device)
-        for one, found in zip(slots, (rows["slopes"], rows["pulls"]), strict=True):
-            gradients[one.near] += found[one.rows, :, one.places].to(torch.float64)
+        for kind, found in zip(lists, ("radial_gradients", "angular_gradients"), strict=True):
+            gradients[kind.near] += rows[found][kind.rows, :, kind.slots].to(torch.float64)
         energies = rows["energies"][row_of_centre]
         scale = HARTREE_TO_KJ_PER_MOL * _NM_TO_ANGSTROM / energies.shape[1]
         return LocalEvaluation(
@@ -140,7 +140,7 @@ class LocalTriton:
         )
 
     def prepare(self, kinds: NDArray[np.int64], n_centres: int) -> Domain:
-        """Return memory and launches for some atoms, whose lists of neighbours are still to come.
+        """Return memory and launches for some atoms; the neighbour lists are not filled yet.
 
         Args:
             kinds: (n,) element of each atom, the centres first.
@@ -153,11 +153,11 @@ class LocalTriton:
         )
         tables = build_tables(model, kinds[:n_centres].tolist(), 1, blocks)
         rows = self._rows_for(n_centres, constants)
-        known: dict[str, Tensor | int] = {**tables, **rows, "n_rows": self._capacity}
-        known["species"] = torch.from_numpy(kinds.astype(np.int32)).to(self._device)
+        available: dict[str, Tensor | int] = {**tables, **rows, "n_rows": self._capacity}
+        available["species"] = torch.from_numpy(kinds.astype(np.int32)).to(self._device)
 
         def launch(kernel: Any, grid: tuple[int, ...], options: Any = _OPTIONS) -> Launch:
-            return prepare_launch(kernel, grid, known, {"M": constants}, options)
+            return prepare_launch(kernel, grid, available, {"M": constants}, options)
 
         steps = [
             launch(neighbourhood_forward, (n_centres,)),
@@ -167,19 +167,21 @@ class LocalTriton:
         return Domain(constants, rows, tables["rows"].long(), steps)
 
     def _rows_for(self, n_centres: int, constants: Constants) -> dict[str, Tensor]:
-        """Return memory for at least so many rows, the old one if it is neither short nor wasted.
+        """Return memory for at least ``n_centres`` rows.
 
-        The number of centres of a domain changes a little from step to step. What groups of
-        members leave depends on the sizes of blocks, and so on that number.
+        The number of centres of a domain changes a little from step to step, so the memory is
+        reused if it is large enough, less than half of it would be idle, and the number of partial
+        gradients, which depends on the block sizes, is the same.
         """
-        groups = len(self._rows["gradients"]) if self._rows else 0
+        groups = len(self._rows["partial_gradients"]) if self._rows else 0
         fits = n_centres <= self._capacity <= 2 * n_centres and groups == constants.groups.value
         if not fits:
-            self._rows = {}  # gives its memory back first
+            self._rows = {}  # frees its memory before the next is allocated
             self._capacity = n_centres + n_centres // 8
             self._rows = allocate_rows(constants, self._capacity, self._model)
             shape = (self._capacity, 3, constants.radial_bound.value)
-            self._rows["slopes"] = torch.empty(shape, dtype=self._model.dtype, device=self._device)
+            dtype, device = self._model.dtype, self._device
+            self._rows["radial_gradients"] = torch.empty(shape, dtype=dtype, device=device)
         return self._rows
 
     def _fill_lists(
@@ -187,38 +189,37 @@ class LocalTriton:
         neighbourhoods: Neighbourhoods,
         domain: Domain,
     ) -> tuple[_Slots, _Slots]:
-        """Write what is near into both lists of each row; return where each pair is in them."""
+        """Fill the radial and the angular list of each row; return the slots of the pairs."""
         constants, rows = domain.constants, domain.rows
         start, atoms = (
             torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(self._device)
             for array in neighbourhoods[:2]
         )
-        # Vectors are differences already: float32 keeps their digits.
+        # The vectors are short, so float32 is precise enough, unlike for positions.
         scaled = np.ascontiguousarray(_NM_TO_ANGSTROM * neighbourhoods.vectors)
         vectors = torch.from_numpy(scaled).to(self._device, self._model.dtype)
         squared = (vectors * vectors).sum(dim=1)
         radial, angular = (
-            _slots(squared < cutoff**2, start, domain.row_of_centre)
+            _find_slots(squared < cutoff**2, start, domain.row_of_centre)
             for cutoff in (self._functions.radial_cutoff, self._functions.angular_cutoff)
         )
-        bounds = constants.radial_bound.value, constants.angular_bound.value
-        refuse_overflow(int(radial.counts.max()), int(angular.counts.max()), constants)
-        for slots, first in ((radial, 0), (angular, bounds[0])):
-            places = first + slots.places
-            rows["index"][slots.rows, places] = atoms[slots.near].to(torch.int32)
-            rows["vectors"][slots.rows, :, places] = vectors[slots.near]
+        check_neighbour_counts(int(radial.counts.max()), int(angular.counts.max()), constants)
+        for kind, first in ((radial, 0), (angular, constants.radial_bound.value)):
+            slots = first + kind.slots
+            rows["index"][kind.rows, slots] = atoms[kind.near].to(torch.int32)
+            rows["vectors"][kind.rows, :, slots] = vectors[kind.near]
         rows["counts"][: len(radial.counts)] = torch.stack(
             [radial.counts, angular.counts], dim=1
         ).to(torch.int32)
         return radial, angular
 
 
-def _slots(near: Tensor, start: Tensor, row_of_centre: Tensor) -> _Slots:
-    """Return a place in its row's list for each pair that is near, in the order of the pairs."""
+def _find_slots(near: Tensor, start: Tensor, row_of_centre: Tensor) -> _Slots:
+    """Assign each pair within the cutoff a slot in its row's list, in the order of the pairs."""
     pairs = torch.diff(start)
     centres = torch.repeat_interleave(torch.arange(len(pairs), device=near.device), pairs)
     before = torch.zeros(len(near) + 1, dtype=torch.int64, device=near.device)
     torch.cumsum(near, dim=0, out=before[1:])
-    places = (before[:-1] - before[start][centres])[near]
+    slots = (before[:-1] - before[start][centres])[near]
     rows = row_of_centre[centres[near]]
-    return _Slots(near, rows, places, torch.bincount(rows, minlength=len(pairs)))
+    return _Slots(near, rows, slots, torch.bincount(rows, minlength=len(pairs)))

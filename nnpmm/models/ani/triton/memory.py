@@ -1,6 +1,6 @@
-"""Device memory of one engine: every tensor that a kernel reads or writes, by the kernels' names.
+"""Device memory of one engine: all tensors, by the names of the kernels' arguments.
 
-Nothing is allocated during an evaluation, so that a CUDA graph can hold it.
+Nothing is allocated during an evaluation, so that a CUDA graph can capture it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,27 @@ from nnpmm.models.ani.triton.layout import (
     pack_tiles,
 )
 
-__all__ = ["Ends", "Model", "allocate_cells", "allocate_ends", "allocate_rows", "build_tables"]
+__all__ = [
+    "Buffers",
+    "Model",
+    "allocate_buffers",
+    "allocate_cells",
+    "allocate_rows",
+    "build_tables",
+]
 
 _NM_TO_ANGSTROM = 10.0
 
 
 @dataclass(frozen=True)
 class Model:
-    """What all engines of one composition share.
+    """Parameters on the device, which all engines of one composition share.
 
     Args:
         parameters: the ensemble, restricted to the elements present.
         networks: its networks on the device.
         shifts: its shifts on the device.
-        double: whether numbers are float64.
+        double: whether the kernels calculate in float64.
         device: torch device.
     """
 
@@ -49,23 +56,22 @@ class Model:
     def pack(
         cls, parameters: AniParameters, symbols: list[str], device: str, double: bool
     ) -> Model:
-        """Leave out what absent elements would need, and copy the rest to the device."""
-        cut = parameters.restricted_to(symbols)
+        """Restrict the ensemble to the elements present, and copy it to the device."""
+        restricted = parameters.restricted_to(symbols)
         dtype = torch.float64 if double else torch.float32
-        networks = pack_networks(cut, device, dtype)
-        return cls(
-            cut, networks, pack_shifts(cut.symmetry_functions, device, dtype), double, device
-        )
+        networks = pack_networks(restricted, device, dtype)
+        shifts = pack_shifts(restricted.symmetry_functions, device, dtype)
+        return cls(restricted, networks, shifts, double, device)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the networks' numbers."""
+        """Type of the networks' weights."""
         return self.networks.parameters.dtype
 
 
 @dataclass(frozen=True)
-class Ends:
-    """Input and output, each one piece of memory, so that each is copied at once.
+class Buffers:
+    """Input and output, each in contiguous memory, so that one copy transfers it.
 
     Args:
         inputs: `positions` (k n, 3) and `box` (3, 3), nm.
@@ -80,14 +86,14 @@ class Ends:
     results: Tensor
 
 
-def allocate_ends(n_rows: int, geometries: int, members: int, device: str) -> Ends:
-    """Return input and output for some geometries; the box is a unit box until it is set."""
+def allocate_buffers(n_rows: int, geometries: int, members: int, device: str) -> Buffers:
+    """Return buffers for a number of geometries; the initial box is the unit box."""
     n = 3 * n_rows
     inputs = torch.zeros(n + 9, dtype=torch.float64, device=device)
     inputs[n:] = torch.eye(3, dtype=torch.float64, device=device).flatten()
     width = 3 + members
     outputs = torch.zeros(n + geometries * width, dtype=torch.float64, device=device)
-    return Ends(
+    return Buffers(
         inputs,
         outputs,
         positions=inputs[:n].view(-1, 3),
@@ -100,11 +106,11 @@ def allocate_ends(n_rows: int, geometries: int, members: int, device: str) -> En
 def build_tables(
     model: Model, species: list[int], geometries: int, blocks: Blocks
 ) -> dict[str, Tensor]:
-    """Return what the kernels read and never write."""
+    """Return the tables that the kernels only read."""
     networks, device = model.networks, model.device
     atoms = pack_atoms(species, len(model.parameters.elements), geometries, device)
     tiles = pack_tiles(atoms, networks, blocks.rows, blocks.first_columns, device)
-    # From hartree to kJ/mol, and from the summed gradient of all members to the mean force.
+    # Factors from hartree to kJ/mol, and from the members' summed gradient to the mean force.
     force_unit = -HARTREE_TO_KJ_PER_MOL * _NM_TO_ANGSTROM / len(model.parameters.members)
     units = torch.tensor([HARTREE_TO_KJ_PER_MOL, force_unit], dtype=torch.float64, device=device)
     return {
@@ -122,12 +128,12 @@ def build_tables(
 
 
 def allocate_rows(constants: Constants, n: int, model: Model) -> dict[str, Tensor]:
-    """Return what is stored for each of n rows.
+    """Allocate the memory of n rows.
 
-    For ANI-2x and H, C, N, O that is 26 kB per atom: 19.5 for activations of eight members, 3.1 for
-    neighbours, 1.5 each for the AEV and its gradient, 0.9 for the rest; with all seven elements
-    31.5 kB. So 100,000 atoms need 3.2 GB. Up to some 1,000 atoms each member has a gradient of its
-    own, which is 10 kB more.
+    ANI-2x needs 26 kB per atom for H, C, N and O: 19.5 kB for the activations of eight members,
+    3.1 kB for neighbours, 1.5 kB each for the AEV and its gradient, 0.9 kB for the rest. With all
+    seven elements it needs 31.5 kB, so 100,000 atoms need 3.2 GB. Up to about 1,000 atoms, the
+    gradients of single members need 10 kB per atom more.
     """
     c, device, dtype = constants, model.device, model.dtype
 
@@ -143,20 +149,20 @@ def allocate_rows(constants: Constants, n: int, model: Model) -> dict[str, Tenso
         "vectors": numbers(n, 3, c.list_length.value),
         "counts": integers(n, 2),
         "aev": aev,
-        "own": aev,  # the AEV has been used when its gradient is summed
+        "aev_gradient": aev,  # overwrites the AEV, which is no longer needed
         "activations": numbers(c.members.value, n, c.activation_width.value),
         "energies": torch.empty((n, c.members.value), dtype=torch.float64, device=device),
-        "gradients": numbers(c.groups.value, n, c.aev_padded.value),
-        "pulls": numbers(n, 3, c.angular_bound.value),
-        "on_centres": numbers(n, 3),
+        "partial_gradients": numbers(c.groups.value, n, c.aev_padded.value),
+        "angular_gradients": numbers(n, 3, c.angular_bound.value),
+        "centre_gradients": numbers(n, 3),
     }
 
 
 def allocate_cells(n_atoms: int, device: str) -> tuple[int, dict[str, Tensor]]:
     """Return the largest number of cells along a box vector, and the tables of the cells.
 
-    There are about as many cells as atoms, and at least eight along each vector: with fewer than
-    three a cell's neighbours to both sides would be the same.
+    There are about as many cells as atoms, and at least eight along each vector. Fewer than three
+    would make a cell's neighbours on both sides the same cell.
     """
     cells = max(8, math.ceil(n_atoms ** (1 / 3)))
     atoms = torch.empty((2, n_atoms), dtype=torch.int32, device=device)

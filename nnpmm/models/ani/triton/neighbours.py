@@ -1,8 +1,9 @@
-"""Lists of neighbours on the device.
+"""Neighbour lists on the device.
 
 Every row has a list of neighbours within the radial cutoff and one of those within the angular
-cutoff, with the vectors to them. Small regions are searched atom by atom; larger ones through
-cells at least as wide as the cutoff, so that time and memory grow with the number of atoms.
+cutoff, with the vectors to them. In small regions, all pairs of atoms are tested. In larger
+regions, a cell list with cells at least as wide as the cutoff makes time and memory linear in the
+number of atoms.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ def _load_position(positions, atoms, mask):
 
 @triton.jit
 def _vectors_to(positions, box, atom, others, mask, M: tl.constexpr, PERIODIC: tl.constexpr):
-    """Vectors in angstrom from an atom to others; nearest images in a reduced box.
+    """Return vectors in angstrom from an atom to others, with minimum images in a reduced box.
 
-    Differences are taken in float64: far from the origin float32 positions have few digits left.
+    Differences are calculated in float64, because float32 positions far from the origin have too
+    few digits.
     """
     here_x, here_y, here_z = _load_position(positions, atom, True)
     x, y, z = _load_position(positions, others, mask)
@@ -45,7 +47,7 @@ def _vectors_to(positions, box, atom, others, mask, M: tl.constexpr, PERIODIC: t
 
 @triton.jit
 def _append(index, vectors, count, keep, rows, x, y, z, BOUND: tl.constexpr, M: tl.constexpr):
-    """Add what is to be kept to a list in its order; return the count, which may pass the bound."""
+    """Append the neighbours to keep to a list; return their number, which may exceed the bound."""
     slots = count + tl.cumsum(keep.to(tl.int32), 0) - 1
     stored = keep & (slots < BOUND)
     tl.store(index + slots, rows, mask=stored)
@@ -60,7 +62,7 @@ def _add_candidates(
     positions, box, rows, index, vectors, atom, others, mask, n_radial, n_angular,
     M: tl.constexpr, PERIODIC: tl.constexpr,
 ):  # fmt: skip
-    """Add those of the other atoms that are near to both lists of one row.
+    """Append those of the other atoms that are within the cutoffs to the lists of one row.
 
     ``index`` and ``vectors`` point at that row's lists: radial slots first, then angular ones.
     """
@@ -80,7 +82,7 @@ def _add_candidates(
 def search_region(
     positions, box, rows, index, vectors, atom, n_atoms, M: tl.constexpr, PERIODIC: tl.constexpr
 ):
-    """Look at every atom of the geometry that an atom belongs to; return both counts."""
+    """Find an atom's neighbours among all atoms of its geometry; return both counts."""
     first = atom // n_atoms * n_atoms
     n_radial = tl.full((), 0, tl.int32)
     n_angular = tl.full((), 0, tl.int32)
@@ -96,11 +98,12 @@ def search_region(
 
 @triton.jit
 def _grid(box, cells, M: tl.constexpr, PERIODIC: tl.constexpr):
-    """Number of cells along each box vector, at most ``cells``.
+    """Return the number of cells along each box vector, at most ``cells``.
 
-    A periodic box is cut into slabs no thinner than the cutoff: the distance between opposite faces
-    is the reciprocal of a reciprocal vector's length. Without a box, cells as wide as the cutoff
-    are numbered modulo ``cells``; that far-away cells share a number costs time only.
+    The cells of a periodic box are at least as thick as the cutoff. The distance between opposite
+    faces of the box is the inverse length of a reciprocal vector. Without a box, cells as wide as
+    the cutoff are numbered modulo ``cells``. Distant cells can share a number, which costs time but
+    does not change the result.
     """
     if PERIODIC:
         a, b, c = tl.load(box), tl.load(box + 4), tl.load(box + 8)
@@ -118,7 +121,7 @@ def _grid(box, cells, M: tl.constexpr, PERIODIC: tl.constexpr):
 
 @triton.jit
 def _cell_of(positions, box, atoms, mask, n_x, n_y, n_z, M: tl.constexpr, PERIODIC: tl.constexpr):
-    """Cell of each atom along the three box vectors."""
+    """Return the index of each atom's cell along the three box vectors."""
     x, y, z = _load_position(positions, atoms, mask)
     if PERIODIC:
         z = z / tl.load(box + 8)
@@ -128,19 +131,19 @@ def _cell_of(positions, box, atoms, mask, n_x, n_y, n_z, M: tl.constexpr, PERIOD
     else:
         width: tl.constexpr = 10.0 / M.radial_cutoff
         x, y, z = x * width, y * width, z * width
-    return _wrapped(x, n_x), _wrapped(y, n_y), _wrapped(z, n_z)
+    return _wrap(x, n_x), _wrap(y, n_y), _wrap(z, n_z)
 
 
 @triton.jit
-def _wrapped(value, n):
-    """Integer part modulo n, never negative."""
+def _wrap(value, n):
+    """Return the floor of a value modulo n, which is never negative."""
     remainder = tl.floor(value).to(tl.int64) % n
     return ((remainder + n) % n).to(tl.int32)
 
 
 @triton.jit
 def assign_cells(positions, box, keys, n_atoms, cells, M: tl.constexpr, PERIODIC: tl.constexpr):
-    """Write the number of the cell that each atom lies in."""
+    """Write the number of each atom's cell."""
     atoms = tl.program_id(0) * M.search + tl.arange(0, M.search)
     mask = atoms < n_atoms
     n_x, n_y, n_z = _grid(box, cells, M, PERIODIC)
@@ -153,9 +156,9 @@ def search_cells(
     positions, box, rows, sorted_atoms, cell_starts, index, vectors, atom, cells,
     M: tl.constexpr, PERIODIC: tl.constexpr,
 ):  # fmt: skip
-    """Look at the atoms of the surrounding cells; return both counts.
+    """Find an atom's neighbours in its own and the adjacent cells; return both counts.
 
-    Along a box vector with only two cells, or one, each is visited once.
+    Along a box vector with one or two cells, each cell is visited only once.
     """
     n_x, n_y, n_z = _grid(box, cells, M, PERIODIC)
     here_x, here_y, here_z = _cell_of(positions, box, atom, True, n_x, n_y, n_z, M, PERIODIC)
@@ -169,10 +172,10 @@ def search_cells(
         z = (here_z + visit % visits_z + n_z - 1) % n_z
         cell = (x * n_y + y) * n_z + z
         end = tl.load(cell_starts + cell + 1)
-        for start in range(tl.load(cell_starts + cell), end, M.visited):
-            places = start + tl.arange(0, M.visited)
-            mask = places < end
-            others = tl.load(sorted_atoms + places, mask=mask, other=0)
+        for start in range(tl.load(cell_starts + cell), end, M.cell_search):
+            offsets = start + tl.arange(0, M.cell_search)
+            mask = offsets < end
+            others = tl.load(sorted_atoms + offsets, mask=mask, other=0)
             n_radial, n_angular = _add_candidates(
                 positions, box, rows, index, vectors, atom, others, mask, n_radial, n_angular,
                 M, PERIODIC,

@@ -1,12 +1,13 @@
 """Kernels of the element networks: dense layers with CELU, forward and backward.
 
-Three launches: the first layers of all members, cut into many tiles because they are the widest;
-the rest, forward and backward, in one program for each tile of atoms and member, whose activations
-stay in the cache; and the products with the first layers' weights that give dE/dAEV. Sums are
-float32 without TF32 (or float64); energies are added up in float64.
+There are three launches. The first evaluates the first layers of all members, in many tiles because
+they are the widest. The second evaluates the other layers, forward and backward, with one program
+for each tile of atoms and member, whose activations stay in the cache. The third multiplies by the
+first layers' weights, which gives dE/dAEV. Sums are float32 without TF32 (or float64); energies are
+summed in float64.
 
 The derivative of CELU, a = alpha (exp(z / alpha) - 1) for z < 0, is 1 + a / alpha there. So only
-activations are kept, and gradients take their place as the backward pass goes down.
+activations are stored, and the backward pass overwrites them with gradients.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ def _celu(z, M: tl.constexpr):
 
 
 @triton.jit
-def _celu_slope(a, M: tl.constexpr):
-    """Derivative of CELU, from its value."""
+def _celu_derivative(a, M: tl.constexpr):
+    """Return the derivative of CELU from its value."""
     return tl.where(a > 0, 1.0, 1.0 + a / M.celu_alpha)
 
 
 @triton.jit
 def _load_tile(tiles, tile, M: tl.constexpr):
-    """Element of a tile, its rows and which of them exist."""
+    """Return the element of a tile, its rows, and the mask of rows that exist."""
     element = tl.load(tiles + 3 * tile)
     offsets = tl.arange(0, M.rows)
     mask = offsets < tl.load(tiles + 3 * tile + 2)
@@ -44,13 +45,14 @@ def _load_tile(tiles, tile, M: tl.constexpr):
 
 @triton.jit
 def _load_layer(layers, element, layer, M: tl.constexpr):
-    """One row of `layout.NetworkTables.layers`, as multiples of 32, so that loads are wide.
+    """Return one row of `layout.NetworkTables.layers`.
 
-    Only the outputs of the last layer are not, and they are never used.
+    Except the offset of the biases, all numbers that the kernels use are multiples of 32, so that
+    loads can be vectorised. The number of outputs of the last layer is not, but it is never used.
 
     Returns:
-        inputs, outputs, where weights as (inputs, outputs), weights as (outputs, inputs) and biases
-        begin, and where inputs and outputs begin among the activations.
+        Inputs and outputs; offsets of the weights as (inputs, outputs), of those as (outputs,
+        inputs), and of the biases; offsets of inputs and outputs in a row of activations.
     """
     layers += (element * M.depth + layer) * LAYER_FIELDS
     inputs = tl.multiple_of(tl.load(layers), 32)
@@ -65,23 +67,24 @@ def _load_layer(layers, element, layer, M: tl.constexpr):
 
 @triton.jit
 def _product(left, mask, weights, length, width, columns, total, M: tl.constexpr):
-    """Add left (rows, length) times weights (length, width) to a tile of sums.
+    """Add left (rows, length) times weights (length, width) to an accumulator.
 
     Args:
         left: pointers to the first element of each row.
         mask: rows that exist.
         weights: pointer to the weights.
-        length: terms of each sum, a multiple of the padding.
+        length: inner dimension, a multiple of the padding.
         width: length of a row of weights.
         columns: columns of the tile; those beyond the width give zero.
-        total: (rows, columns).
+        total: accumulator, (rows, columns).
         M: `constants.Constants`.
     """
-    wanted = (columns < width)[None, :]
+    column_mask = (columns < width)[None, :]
     for start in range(0, length, M.inputs):
         inner = start + tl.arange(0, M.inputs)
         a = tl.load(left[:, None] + inner[None, :], mask=mask[:, None], other=0.0)
-        b = tl.load(weights + inner[:, None] * width + columns[None, :], mask=wanted, other=0.0)
+        pointers = weights + inner[:, None] * width + columns[None, :]
+        b = tl.load(pointers, mask=column_mask, other=0.0)
         total = tl.dot(a, b, total, input_precision="ieee", out_dtype=M.dtype)
     return total
 
@@ -89,20 +92,20 @@ def _product(left, mask, weights, length, width, columns, total, M: tl.constexpr
 @triton.jit
 def _activate(total, biases, target, mask, columns, width, M: tl.constexpr):
     """Add biases, apply CELU and store; ``target`` points at each row's first column."""
-    wanted = columns < width
-    total += tl.load(biases + columns, mask=wanted, other=0.0)[None, :]
-    places = target[:, None] + columns[None, :]
-    tl.store(places, _celu(total, M), mask=mask[:, None] & wanted[None, :])
+    column_mask = columns < width
+    total += tl.load(biases + columns, mask=column_mask, other=0.0)[None, :]
+    pointers = target[:, None] + columns[None, :]
+    tl.store(pointers, _celu(total, M), mask=mask[:, None] & column_mask[None, :])
 
 
 @triton.jit
 def first_forward(aev, parameters, tiles, blocks, layers, activations, n_rows, M: tl.constexpr):
-    """First layer of one member for one tile of atoms and one block of columns.
+    """Evaluate the first layer of one member for one tile of atoms and one block of columns.
 
     Args:
         aev: (n, aev_padded).
-        parameters, layers: of `layout.NetworkTables`.
-        tiles, blocks: of `layout.Tiles`.
+        parameters, layers: see `layout.NetworkTables`.
+        tiles, blocks: ``rows`` and ``blocks`` of `layout.Tiles`.
         activations: (m, n, activation_width).
         n_rows: n.
         M: `constants.Constants`.
@@ -122,7 +125,7 @@ def first_forward(aev, parameters, tiles, blocks, layers, activations, n_rows, M
 
 @triton.jit
 def _layer_forward(activations, mask, parameters, layers, element, layer, M: tl.constexpr):
-    """One hidden layer for a tile of atoms; ``activations`` points at each row."""
+    """Evaluate one hidden layer for a tile of atoms; ``activations`` points at each row."""
     length, width, weights, _, biases, source, target = _load_layer(layers, element, layer, M)
     for start in range(0, width, M.columns):
         columns = start + tl.arange(0, M.columns)
@@ -134,33 +137,33 @@ def _layer_forward(activations, mask, parameters, layers, element, layer, M: tl.
 
 @triton.jit
 def _layer_backward(activations, mask, parameters, layers, element, layer, M: tl.constexpr):
-    """Replace the inputs' activations of one layer by the gradient before their CELU."""
+    """Replace a layer's inputs by the gradient with respect to their pre-activations."""
     width, length, _, weights, _, source, target = _load_layer(layers, element, layer, M)
     for start in range(0, width, M.columns):
         columns = start + tl.arange(0, M.columns)
         total = tl.zeros((M.rows, M.columns), M.dtype)
         left = activations + target
         total = _product(left, mask, parameters + weights, length, width, columns, total, M)
-        places = (activations + source)[:, None] + columns[None, :]
+        pointers = (activations + source)[:, None] + columns[None, :]
         both = mask[:, None] & (columns < width)[None, :]
-        value = tl.load(places, mask=both, other=0.0)
-        tl.store(places, total * _celu_slope(value, M), mask=both)
+        value = tl.load(pointers, mask=both, other=0.0)
+        tl.store(pointers, total * _celu_derivative(value, M), mask=both)
 
 
 @triton.jit
 def _output_layer(activations, mask, parameters, layers, element, layer, M: tl.constexpr):
-    """Return the energies of a tile of atoms; leave the gradient in place of its inputs."""
+    """Return the energies of a tile of atoms; replace the layer's inputs by their gradient."""
     inputs, _, weights, _, bias, source, _ = _load_layer(layers, element, layer, M)
     energy = tl.zeros((M.rows,), M.dtype)
     for start in range(0, inputs, M.columns):
         columns = start + tl.arange(0, M.columns)
-        wanted = columns < inputs
-        weight = tl.load(parameters + weights + columns, mask=wanted, other=0.0)[None, :]
-        places = (activations + source)[:, None] + columns[None, :]
-        both = mask[:, None] & wanted[None, :]
-        value = tl.load(places, mask=both, other=0.0)
+        column_mask = columns < inputs
+        weight = tl.load(parameters + weights + columns, mask=column_mask, other=0.0)[None, :]
+        pointers = (activations + source)[:, None] + columns[None, :]
+        both = mask[:, None] & column_mask[None, :]
+        value = tl.load(pointers, mask=both, other=0.0)
         energy += tl.sum(value * weight, 1)
-        tl.store(places, weight * _celu_slope(value, M), mask=both)
+        tl.store(pointers, weight * _celu_derivative(value, M), mask=both)
     return energy + tl.load(parameters + bias)
 
 
@@ -168,12 +171,13 @@ def _output_layer(activations, mask, parameters, layers, element, layer, M: tl.c
 def hidden_layers(
     parameters, tiles, layers, depths, activations, energies, n_rows, M: tl.constexpr
 ):
-    """All layers of one member above the first, forward and backward, for one tile of atoms.
+    """Evaluate one member's layers above the first, forward and backward, for a tile of atoms.
 
     Args:
-        parameters, layers, depths: of `layout.NetworkTables`.
-        tiles: of `layout.Tiles`.
-        activations: (m, n, activation_width); first layer in, its gradient out.
+        parameters, layers, depths: see `layout.NetworkTables`.
+        tiles: ``rows`` of `layout.Tiles`.
+        activations: (m, n, activation_width). The first layer's outputs are read, and overwritten
+            by the gradient with respect to their pre-activations.
         energies: of each atom and member, (n, m), hartree, float64.
         n_rows: n.
         M: `constants.Constants`.
@@ -184,7 +188,7 @@ def hidden_layers(
     parameters += member * M.member_size
     activations += (member * n_rows + rows) * M.activation_width
     for layer in range(1, output):
-        # What other threads of this program have written is read after a barrier, here and below.
+        # Barriers, because each layer reads what other threads of the program have written.
         tl.debug_barrier()
         _layer_forward(activations, mask, parameters, layers, element, layer, M)
     tl.debug_barrier()
@@ -196,14 +200,17 @@ def hidden_layers(
 
 
 @triton.jit
-def first_backward(parameters, tiles, layers, activations, gradients, n_rows, M: tl.constexpr):
-    """One group of members' share of dE/dAEV for a tile of atoms and a block of columns.
+def first_backward(
+    parameters, tiles, layers, activations, partial_gradients, n_rows, M: tl.constexpr
+):
+    """Calculate dE/dAEV of one group of members for a tile of atoms and a block of columns.
 
     Args:
-        parameters, layers: of `layout.NetworkTables`.
-        tiles: of `layout.Tiles`.
-        activations: gradient before the first CELU, (m, n, activation_width).
-        gradients: (groups, n, aev_padded), hartree, summed over the members of the group.
+        parameters, layers: see `layout.NetworkTables`.
+        tiles: ``rows`` of `layout.Tiles`.
+        activations: gradient with respect to the first layer's pre-activations, (m, n,
+            activation_width).
+        partial_gradients: (groups, n, aev_padded), hartree, summed over the members of the group.
         n_rows: n.
         M: `constants.Constants`.
     """
@@ -212,12 +219,12 @@ def first_backward(parameters, tiles, layers, activations, gradients, n_rows, M:
     group = tl.program_id(2)
     _, length, _, weights, _, _, _ = _load_layer(layers, element, 0, M)
     total = tl.zeros((M.rows, M.first_columns), M.dtype)
-    share: tl.constexpr = M.members // M.groups
-    for step in range(0, share):
-        member = group * share + step
+    group_size: tl.constexpr = M.members // M.groups
+    for step in range(0, group_size):
+        member = group * group_size + step
         left = activations + (member * n_rows + rows) * M.activation_width
         matrix = parameters + member * M.member_size + weights
         total = _product(left, mask, matrix, length, M.aev_padded, columns, total, M)
-    target = gradients + (group * n_rows + rows) * M.aev_padded
+    target = partial_gradients + (group * n_rows + rows) * M.aev_padded
     both = mask[:, None] & (columns < M.aev_padded)[None, :]
     tl.store(target[:, None] + columns[None, :], total, mask=both)
