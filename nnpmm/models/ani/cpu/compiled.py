@@ -47,7 +47,7 @@ def _compile(source: str) -> Callable[..., Any]:
         """
         source  # noqa: B018  # in the closure, see `source_digest`
         rows, gradient = network_scratch.rows, network_scratch.gradient
-        frame, unsorted = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+        geometry, unsorted = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
         species, cutoff = constants.species, constants.radial_cutoff
         index, neighbours = atom_scratch.cell_index, atom_scratch.neighbours
         for block in range(len(blocks)):
@@ -62,12 +62,12 @@ def _compile(source: str) -> Callable[..., Any]:
             rows[:count] = 0
             for row in range(count):
                 i = order[first + by_pattern[row]]
-                frame[row] = i // cells.n_atoms
+                geometry[row] = i // cells.n_atoms
                 network_scratch.pattern[row] = unsorted[by_pattern[row]]
                 n = neighbours_of(i, positions, species, cells, cutoff, index, neighbours)
                 describe_atom(rows[row], n, constants, atom_scratch)
             apply_networks(
-                element, count, frame, energies, with_forces, layout, networks, network_scratch
+                element, count, geometry, energies, with_forces, layout, networks, network_scratch
             )
             if with_forces:
                 for row in range(count):

@@ -1,8 +1,8 @@
 """The element networks: forward and backward passes, one member at a time.
 
-A member's weights of one element fit the second-level cache. Many columns of the symmetry functions
-are zero for all atoms of a tile, because none of them has neighbours of this pair of elements. A
-tile skips these columns, which does not change the result.
+A member's weights of one element fit into the second-level cache. Many columns of the symmetry
+functions are zero for all atoms of a tile, because none of the atoms has neighbours of this pair of
+elements. A tile skips these columns, which does not change the result.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class NetworkScratch(NamedTuple):
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def apply_networks(e, rows, frame, energies, with_gradient, layout, networks, scratch):
+def apply_networks(e, rows, geometry, energies, with_gradient, layout, networks, scratch):
     """Evaluate every member for a block of atoms of element e.
 
     Args:
         e: the element.
         rows: number of atoms in the block; their symmetry functions are in the scratch space.
-        frame: geometry that each atom belongs to.
+        geometry: index of the geometry that each atom belongs to.
         energies: (members, geometries), float64, hartree; added to.
         with_gradient: whether to write the sum over members of dE/d(symmetry functions) to the
             scratch space. Inactive columns of a tile are not written.
@@ -79,9 +79,9 @@ def apply_networks(e, rows, frame, energies, with_gradient, layout, networks, sc
     width = networks.widths[e, top + 1]
     for m in range(networks.last_bias.shape[1]):
         _forward(e, m, rows, networks, scratch)
-        _read_out(
+        _output_layer(
             scratch.hidden[top], networks.last, networks.bias_start[e, m, top], rows, width,
-            networks.last_bias[e, m], energies[m], frame,
+            networks.last_bias[e, m], energies[m], geometry,
         )  # fmt: skip
         if with_gradient:
             _backward(e, m, rows, networks, scratch)
@@ -138,7 +138,7 @@ def _backward(e, m, rows, networks, scratch):
         if layer > 0:
             product, panel = scratch.product, networks.panel
             multiply_packed(product, hidden, networks.backward, start, width, depth, rows, panel)
-            _chain(scratch.hidden[layer - 1], product, rows * depth)
+            _differentiate_activation(scratch.hidden[layer - 1], product, rows * depth)
         else:
             _multiply_first_transposed(m > 0, hidden, start, depth, width, rows, networks, scratch)
 
@@ -188,37 +188,37 @@ def _activate(x, bias, start, rows, width):
             value = x[row * width + j] + bias[start + j]
             low = value if value < zero else zero
             curved = alpha * (exponential(low * inverse) - one)
-            # In this form NaN stays NaN.
+            # The comparison is false for NaN, which therefore stays NaN.
             x[row * width + j] = curved if value < zero else value
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _slope(y):
+def _celu_derivative(y):
     """Return the derivative of CELU from its value."""
     one = like(1, y)
     return one + y * like(1 / CELU_ALPHA, y) if y < like(0, y) else one
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _read_out(x, last, start, rows, width, bias, energies, frame):
-    """Add the last layer's output for every row to its geometry's energy, in float64."""
+def _output_layer(x, last, start, rows, width, bias, energies, geometry):
+    """Evaluate the output layer; add each atom's energy to that of its geometry, in float64."""
     for row in range(rows):
         total = like(0, x[0])
         for j in range(width):
             total += x[row * width + j] * last[start + j]
-        energies[frame[row]] += bias + np.float64(total)
+        energies[geometry[row]] += bias + np.float64(total)
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def _differentiate_last(x, last, start, rows, width):
-    """Replace the last hidden layer's values by dE/d(its inputs before activation)."""
+    """Replace the last hidden layer's outputs by dE/d(its pre-activations)."""
     for row in range(rows):
         for j in range(width):
-            x[row * width + j] = last[start + j] * _slope(x[row * width + j])
+            x[row * width + j] = last[start + j] * _celu_derivative(x[row * width + j])
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _chain(x, product, size):
-    """Replace a layer's values by dE/d(its inputs before activation), given dE/d(its values)."""
+def _differentiate_activation(x, product, size):
+    """Replace a layer's outputs by dE/d(pre-activations), given dE/d(its outputs)."""
     for j in range(size):
-        x[j] = product[j] * _slope(x[j])
+        x[j] = product[j] * _celu_derivative(x[j])

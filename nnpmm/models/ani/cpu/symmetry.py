@@ -80,10 +80,10 @@ class AtomScratch(NamedTuple):
 
     neighbours: Neighbours
     cell_index: NDArray[np.int64]
-    far_switch: NDArray[np.floating]  # radial cutoff function, with its factor
-    far_slope: NDArray[np.floating]
+    radial_switch: NDArray[np.floating]  # radial cutoff function, times 1/4
+    radial_slope: NDArray[np.floating]  # derivative of radial_switch
     gradient: NDArray[np.floating]  # (capacity, 3)
-    near: NDArray[np.int64]  # neighbours within the angular cutoff
+    angular: NDArray[np.int64]  # neighbours within the angular cutoff
     unit: NDArray[np.floating]  # (3, capacity): their directions
     distance: NDArray[np.floating]
     switch: NDArray[np.floating]  # angular cutoff function
@@ -104,10 +104,10 @@ class AtomScratch(NamedTuple):
         return cls(
             neighbours=Neighbours.allocate(capacity, dtype),
             cell_index=np.empty((3, 3), np.int64),
-            far_switch=np.empty(capacity, dtype),
-            far_slope=np.empty(capacity, dtype),
+            radial_switch=np.empty(capacity, dtype),
+            radial_slope=np.empty(capacity, dtype),
             gradient=np.empty((capacity, 3), dtype),
-            near=np.empty(capacity, np.int64),
+            angular=np.empty(capacity, np.int64),
             unit=np.empty((3, capacity), dtype),
             distance=np.empty(capacity, dtype),
             switch=np.empty(capacity, dtype),
@@ -125,7 +125,7 @@ class AtomScratch(NamedTuple):
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def describe_atom(row, n, constants, scratch):
-    """Add up one atom's symmetry functions.
+    """Calculate one atom's symmetry functions.
 
     Args:
         row: columns of this atom, zeros on entry.
@@ -135,26 +135,26 @@ def describe_atom(row, n, constants, scratch):
     n_shifts = len(constants.radial_shifts)
     _switch_neighbours(n, constants, scratch)
     for slot in range(n):
-        r, switch = neighbours.r[slot], scratch.far_switch[slot]
+        r, switch = neighbours.r[slot], scratch.radial_switch[slot]
         first = neighbours.kind[slot] * n_shifts
         for k in range(n_shifts):
             d = r - constants.radial_shifts[k]
             row[first + k] += switch * exponential(-constants.radial_eta * d * d)
-    n_near = _select_near(n, constants, scratch)
-    filled = 0
-    for a in range(n_near):
+    n_angular = _select_angular(n, constants, scratch)
+    n_listed = 0
+    for a in range(n_angular):
         b = 0
         while b < a:
-            filled, b = _list_pairs(a, b, filled, constants, scratch)
-            if filled == _CHUNK:
-                _add_pairs(row, filled, constants, scratch)
-                filled = 0
-    _add_pairs(row, filled, constants, scratch)
+            n_listed, b = _list_pairs(a, b, n_listed, constants, scratch)
+            if n_listed == _CHUNK:
+                _add_pairs(row, n_listed, constants, scratch)
+                n_listed = 0
+    _add_pairs(row, n_listed, constants, scratch)
 
 
 @numba.njit(nogil=True, error_model="numpy")
 def find_pattern(n, constants, scratch):
-    """Return the pairs of elements among an atom's near neighbours, one bit for each."""
+    """Return the pairs of elements among an atom's angular neighbours, one bit for each pair."""
     once = twice = 0
     for slot in range(n):
         if scratch.neighbours.r[slot] < constants.angular_cutoff:
@@ -182,20 +182,20 @@ def add_atom_forces(forces, i, row, n, constants, scratch):
     neighbours, gradient = scratch.neighbours, scratch.gradient
     _switch_neighbours(n, constants, scratch)
     for slot in range(n):
-        factor = _radial_slope(slot, row, constants, scratch) / neighbours.r[slot]
+        factor = _radial_derivative(slot, row, constants, scratch) / neighbours.r[slot]
         gradient[slot, 0] = factor * neighbours.x[slot]
         gradient[slot, 1] = factor * neighbours.y[slot]
         gradient[slot, 2] = factor * neighbours.z[slot]
-    n_near = _select_near(n, constants, scratch)
-    filled = 0
-    for a in range(n_near):
+    n_angular = _select_angular(n, constants, scratch)
+    n_listed = 0
+    for a in range(n_angular):
         b = 0
         while b < a:
-            filled, b = _list_pairs(a, b, filled, constants, scratch)
-            if filled == _CHUNK:
-                _differentiate_pairs(row, filled, constants, scratch)
-                filled = 0
-    _differentiate_pairs(row, filled, constants, scratch)
+            n_listed, b = _list_pairs(a, b, n_listed, constants, scratch)
+            if n_listed == _CHUNK:
+                _differentiate_pairs(row, n_listed, constants, scratch)
+                n_listed = 0
+    _differentiate_pairs(row, n_listed, constants, scratch)
     for slot in range(n):
         j = neighbours.atom[slot]
         for d in range(3):
@@ -209,15 +209,15 @@ def _switch_neighbours(n, constants, scratch):
     quarter = like(0.25, constants.radial_cutoff)
     for slot in range(n):
         switch, slope = cosine_cutoff(scratch.neighbours.r[slot], constants.radial_cutoff)
-        scratch.far_switch[slot] = quarter * switch
-        scratch.far_slope[slot] = quarter * slope
+        scratch.radial_switch[slot] = quarter * switch
+        scratch.radial_slope[slot] = quarter * slope
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _radial_slope(slot, row, constants, scratch):
+def _radial_derivative(slot, row, constants, scratch):
     """Return dE/dr of one neighbour through the radial functions."""
     r = scratch.neighbours.r[slot]
-    switch, slope = scratch.far_switch[slot], scratch.far_slope[slot]
+    switch, slope = scratch.radial_switch[slot], scratch.radial_slope[slot]
     n_shifts = len(constants.radial_shifts)
     first = scratch.neighbours.kind[slot] * n_shifts
     twice_eta, total = like(2, r) * constants.radial_eta, like(0, r)
@@ -229,28 +229,28 @@ def _radial_slope(slot, row, constants, scratch):
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _select_near(n, constants, scratch):
+def _select_angular(n, constants, scratch):
     """List the neighbours within the angular cutoff; return how many there are."""
     neighbours = scratch.neighbours
-    n_near = 0
+    n_angular = 0
     for slot in range(n):
         r = neighbours.r[slot]
         if r < constants.angular_cutoff:
-            scratch.near[n_near] = slot
-            scratch.unit[0, n_near] = neighbours.x[slot] / r
-            scratch.unit[1, n_near] = neighbours.y[slot] / r
-            scratch.unit[2, n_near] = neighbours.z[slot] / r
-            scratch.distance[n_near] = r
+            scratch.angular[n_angular] = slot
+            scratch.unit[0, n_angular] = neighbours.x[slot] / r
+            scratch.unit[1, n_angular] = neighbours.y[slot] / r
+            scratch.unit[2, n_angular] = neighbours.z[slot] / r
+            scratch.distance[n_angular] = r
             switch, slope = cosine_cutoff(r, constants.angular_cutoff)
-            scratch.switch[n_near] = switch
-            scratch.slope[n_near] = slope
-            scratch.kind[n_near] = neighbours.kind[slot]
-            n_near += 1
-    return n_near
+            scratch.switch[n_angular] = switch
+            scratch.slope[n_angular] = slope
+            scratch.kind[n_angular] = neighbours.kind[slot]
+            n_angular += 1
+    return n_angular
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _list_pairs(a, b, filled, constants, scratch):
+def _list_pairs(a, b, n_listed, constants, scratch):
     """Append the pairs of neighbour a with b, b + 1 ... until a is reached or the chunk is full.
 
     Returns:
@@ -258,9 +258,9 @@ def _list_pairs(a, b, filled, constants, scratch):
     """
     unit = scratch.unit
     two, half, scale = like(2, unit[0, 0]), like(0.5, unit[0, 0]), like(_COSINE_SCALE, unit[0, 0])
-    count = min(a - b, _CHUNK - filled)
+    count = min(a - b, _CHUNK - n_listed)
     for step in range(count):
-        other, p = b + step, filled + step
+        other, p = b + step, n_listed + step
         dot = (
             unit[0, a] * unit[0, other] + unit[1, a] * unit[1, other] + unit[2, a] * unit[2, other]
         )
@@ -271,7 +271,7 @@ def _list_pairs(a, b, filled, constants, scratch):
         scratch.pair[1, p] = other
         number = constants.pair_index[scratch.kind[a], scratch.kind[other]]
         scratch.pair[2, p] = constants.group_start[number]
-    return filled + count, b + count
+    return n_listed + count, b + count
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
@@ -292,8 +292,8 @@ def _factors(count, constants, scratch):
             base = tiny if base < tiny else base
             value = exponential(zeta * logarithm(base))
             scratch.angle[z, p] = value
-            turn = half * (cosine - c / s * sine)
-            scratch.angle_slope[z, p] = zeta * value / base * turn
+            base_slope = half * (cosine - c / s * sine)  # derivative of base with respect to c
+            scratch.angle_slope[z, p] = zeta * value / base * base_slope
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
@@ -311,13 +311,13 @@ def _add_pairs(row, count, constants, scratch):
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def _differentiate_pairs(row, count, constants, scratch):
-    """Add dE/d(neighbour) of a chunk of pairs, by the chain rule over angle and distances."""
+    """Add the gradients on the neighbours of a chunk of pairs, by the chain rule."""
     _factors(count, constants, scratch)
     two, zero = like(2, row[0]), like(0, row[0])
     n_angle = len(constants.angle_cosines)
     for p in range(count):
         first = scratch.pair[2, p]
-        value = by_mean = by_cosine = zero
+        value = d_mean = d_cosine = zero
         for k in range(len(constants.angular_shifts)):
             column = first + k * n_angle
             sum_value = sum_slope = zero
@@ -327,14 +327,14 @@ def _differentiate_pairs(row, count, constants, scratch):
             radial = scratch.radial[k, p]
             d = scratch.mean[p] - constants.angular_shifts[k]
             value += radial * sum_value
-            by_mean -= two * constants.angular_eta * d * radial * sum_value
-            by_cosine += radial * sum_slope
-        _add_pair_gradient(p, value, by_mean, by_cosine, scratch)
+            d_mean -= two * constants.angular_eta * d * radial * sum_value
+            d_cosine += radial * sum_slope
+        _add_pair_gradient(p, value, d_mean, d_cosine, scratch)
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _add_pair_gradient(p, value, by_mean, by_cosine, scratch):
-    """Convert derivatives by mean distance and cosine to gradients at both neighbours.
+def _add_pair_gradient(p, value, d_mean, d_cosine, scratch):
+    """Add the gradients on both neighbours, from derivatives with respect to mean and cosine.
 
     The pair's energy is weight * value; cosine = 0.95 u_a . u_b, so that its derivative with
     respect to the vector to a is (0.95 u_b - cosine u_a) / r_a.
@@ -343,13 +343,13 @@ def _add_pair_gradient(p, value, by_mean, by_cosine, scratch):
     a, b = scratch.pair[0, p], scratch.pair[1, p]
     unit, cosine = scratch.unit, scratch.cosine[p]
     weight = scratch.weight[p]
-    common = half * weight * by_mean
+    common = half * weight * d_mean
     along_a = common + two * scratch.slope[a] * scratch.switch[b] * value
     along_b = common + two * scratch.slope[b] * scratch.switch[a] * value
-    turn_a = weight * by_cosine / scratch.distance[a]
-    turn_b = weight * by_cosine / scratch.distance[b]
-    slot_a, slot_b = scratch.near[a], scratch.near[b]
+    across_a = weight * d_cosine / scratch.distance[a]
+    across_b = weight * d_cosine / scratch.distance[b]
+    slot_a, slot_b = scratch.angular[a], scratch.angular[b]
     for d in range(3):
         u_a, u_b = unit[d, a], unit[d, b]
-        scratch.gradient[slot_a, d] += along_a * u_a + turn_a * (scale * u_b - cosine * u_a)
-        scratch.gradient[slot_b, d] += along_b * u_b + turn_b * (scale * u_a - cosine * u_b)
+        scratch.gradient[slot_a, d] += along_a * u_a + across_a * (scale * u_b - cosine * u_a)
+        scratch.gradient[slot_b, d] += along_b * u_b + across_b * (scale * u_a - cosine * u_b)
