@@ -229,9 +229,12 @@ def test_mechanical_embedding_is_the_default(model, case):
 def test_barostat_keeps_the_ligand_whole(case):
     model = load_model("ANI-1x", members=0)
     mm_system = copy.deepcopy(case.system)
-    mm_system.addForce(openmm.MonteCarloBarostat(1.0, 300.0, 5))
+    barostat = openmm.MonteCarloBarostat(1.0, 300.0, 5)
+    barostat.setRandomNumberSeed(1)
+    mm_system.addForce(barostat)
     hybrid = create_hybrid_system(mm_system, case.topology, case.region, model)
     integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.0005)
+    integrator.setRandomNumberSeed(1)
     context = openmm.Context(hybrid, integrator, openmm.Platform.getPlatformByName("CPU"))
     context.setPeriodicBoxVectors(*case.box)
     context.setPositions(case.positions)

@@ -267,11 +267,14 @@ def test_energies_of_two_regions_are_additive(water):
 def test_barostat_keeps_the_region_whole():
     case = amoeba_case("water", waters=4, polarization="direct")
     system = copy.deepcopy(case.system)
-    system.addForce(openmm.MonteCarloBarostat(1.0, 300.0, 1))
+    barostat = openmm.MonteCarloBarostat(1.0, 300.0, 1)
+    barostat.setRandomNumberSeed(1)
+    system.addForce(barostat)
     hybrid = create_hybrid_system(
         system, case.topology, case.region, OpenMMPotential(case.alone), coupling=Subtractive()
     )
     integrator = openmm.LangevinMiddleIntegrator(300.0, 10.0, 0.0005)
+    integrator.setRandomNumberSeed(1)
     context = openmm.Context(hybrid, integrator, openmm.Platform.getPlatformByName("Reference"))
     context.setPeriodicBoxVectors(*case.box)
     context.setPositions(case.positions)

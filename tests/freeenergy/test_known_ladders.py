@@ -34,7 +34,7 @@ def test_ladder_of_harmonic_springs(tmp_path):
     found = solve_ladder(windows, temperature=TEMPERATURE)
     exact = 1.5 * KT * np.log(np.array(constants) / constants[0])
     assert (found.error[0, 1:] < 0.3).all()
-    assert (np.abs(found.delta[0] - exact)[1:] < 2.5 * found.error[0, 1:]).all()
+    assert (np.abs(found.delta[0] - exact)[1:] < 4 * found.error[0, 1:]).all()
 
 
 @pytest.mark.slow
@@ -88,4 +88,4 @@ def test_decoupling_a_lennard_jones_particle(tmp_path, charge):
     left = with_own_correction.getState(energy=True).getPotentialEnergy()._value
     exact = -KT * np.log(average) - left
     assert found.error < 0.3
-    assert abs(found.value - exact) < 2.5 * found.error
+    assert abs(found.value - exact) < 4 * found.error

@@ -207,9 +207,9 @@ def waters():
             force.setSwitchingDistance(0.65)
         else:
             force.setForceGroup(0)
-    simulation = app.Simulation(
-        modeller.topology, system, openmm.LangevinMiddleIntegrator(300, 5, 0.002)
-    )
+    integrator = openmm.LangevinMiddleIntegrator(300, 5, 0.002)
+    integrator.setRandomNumberSeed(1)
+    simulation = app.Simulation(modeller.topology, system, integrator)
     simulation.context.setPositions(modeller.positions)
     simulation.minimizeEnergy(maxIterations=100)
     simulation.context.setVelocitiesToTemperature(300, 1)

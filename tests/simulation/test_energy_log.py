@@ -62,8 +62,11 @@ def no_call(monkeypatch):
 def simulated(mm, hybrid, platform="Reference", *, barostat=False):
     """Return a context of a hybrid system after some steps, with molecules outside the box."""
     if barostat:
-        hybrid.system.addForce(openmm.MonteCarloBarostat(1e4, 300, 1))
+        pressure = openmm.MonteCarloBarostat(1e4, 300, 1)
+        pressure.setRandomNumberSeed(1)
+        hybrid.system.addForce(pressure)
     integrator = openmm.LangevinMiddleIntegrator(300, 1, 0.001)
+    integrator.setRandomNumberSeed(1)
     context = openmm.Context(hybrid.system, integrator, openmm.Platform.getPlatformByName(platform))
     context.setPositions(mm.positions - 0.4)
     integrator.step(3)
