@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -255,7 +254,8 @@ def test_ase_calculator_through_openmm_ml(emt):
     kj = ase.units.kJ / ase.units.mol
     np.testing.assert_allclose(energy, atoms.get_potential_energy() / kj, rtol=0, atol=1e-6)
     np.testing.assert_allclose(forces[case.region], 10 * atoms.get_forces() / kj, rtol=0, atol=1e-4)
-    assert math.isfinite(case.state(copy.deepcopy(hybrid))[0])
+    copied = case.state(copy.deepcopy(hybrid), groups=group)[0]
+    np.testing.assert_allclose(copied, energy, rtol=0, atol=1e-9)
 
 
 def test_openmm_ml_potential_requires_an_explicit_charge(emt):
