@@ -48,7 +48,7 @@ def refused(call, structure, tmp_path):
     return check
 
 
-# Rows run as the user runs them, each in a process of its own.
+# The command runs as for a user, each row in a separate process.
 SCRIPT_ROWS = {
     "selection that matches nothing": (
         ("--selection", "resname LIG", "--model", "ANI-1x"),

@@ -31,7 +31,7 @@ def go(call, tmp_path, monkeypatch):
 
 
 def test_results_and_failures_are_printed(go, call):
-    """The exit status is 1 as long as one has no result; what is done is not done again."""
+    """The exit status is 1 if a result is missing; finished jobs are not repeated."""
     table = "name,molecule.smiles\nwater,O\nnonsense,C(\n"
     result = go(table)
     assert result.status == 1, result.err

@@ -43,7 +43,7 @@ def test_butane_from_smiles_to_report(call, tmp_path):
 
 
 def test_strain_of_a_pose_in_water_and_harmonic_free_energies(call, tmp_path):
-    """A pose that is another minimum of the molecule is strained by what lies between them."""
+    """The strain of a pose at another minimum is the energy difference of the two minima."""
     topology, positions = side_by_side([("HOH", "O"), ("LIG", "CCO")])
     path = write_pdb(tmp_path / "complex.pdb", topology, positions)
     folder = tmp_path / "found"

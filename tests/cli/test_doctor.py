@@ -101,7 +101,7 @@ def test_a_platform_that_does_not_work_is_explained(monkeypatch):
 
 
 def test_cuda_without_mps_is_slower(monkeypatch, tmp_path):
-    """Any platform stands for CUDA here; what is looked for is the control pipe of NVIDIA's MPS."""
+    """Another platform replaces CUDA. The check looks for the control pipe of NVIDIA's MPS."""
 
     def cuda():
         return next(f for f in diagnose() if f.subject == "CUDA")

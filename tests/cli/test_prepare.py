@@ -34,7 +34,7 @@ def names(folder):
 
 
 def test_the_installed_script(complex_pdb, tmp_path):
-    """The whole way once: a process of its own, its working folder, files that load again."""
+    """The complete command in a separate process; its files can be loaded."""
     result = call_script(
         "prepare-nnp",
         complex_pdb,

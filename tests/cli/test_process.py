@@ -19,7 +19,7 @@ from openmm import unit
 
 TESTS = Path(__file__).parents[1]
 TOYS = TESTS / "simulation"
-# The command with springs in place of a network, which would take a while to load.
+# The command with springs instead of a network, which would load slowly.
 _SPRINGS = f"""
 import sys
 sys.path.insert(0, {str(TOYS)!r})

@@ -11,7 +11,7 @@ from nnpmm.cli import progress
 
 
 class Screen(io.StringIO):
-    """Text in memory that says that it is a terminal."""
+    """Text in memory that claims to be a terminal."""
 
     def isatty(self):
         return True
@@ -99,7 +99,7 @@ def test_terminal_gets_no_progress_lines(terminal, monkeypatch, capsys):
 
 
 def test_no_bar_in_a_file_where_color_is_forced(monkeypatch):
-    """Notebooks set FORCE_COLOR, with which rich takes every file for a terminal."""
+    """Notebooks set FORCE_COLOR, with which rich treats every file as a terminal."""
     file = io.StringIO()
     monkeypatch.setattr(progress, "Console", lambda **_: Console(file=file, force_terminal=True))
     with progress.count_bar("jobs") as tell:

@@ -19,7 +19,7 @@ def inputs(tmp_path):
 
 @pytest.fixture
 def go(inputs, call, monkeypatch):
-    """Run the settings, or go on with them, from a folder that contains none of the files."""
+    """Run or resume the settings from a folder that contains none of the files."""
     monkeypatch.chdir(inputs.folder.parent)
 
     def run(*options):

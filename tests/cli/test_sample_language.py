@@ -40,7 +40,7 @@ def test_train_generate_evaluate(series, tmp_path, capsys):
 
 
 def test_memory_is_added_to_a_markov_model(series, tmp_path, capsys):
-    """The card has the loss of the Markov model, and the command says what memory gains."""
+    """The card has the loss of the Markov model, and the command prints the gain by memory."""
     pytest.importorskip("deeptime")
     model = tmp_path / "model.json"
     options = ("--centers", "-1;1", "--markov", "--epochs", 2, "--patience", 2)

@@ -20,7 +20,7 @@ print("imported:", *(name for name in {heavy!r} if name in sys.modules), file=sy
 
 
 def start(statement, *arguments):
-    """Run a statement in a process of its own; return what it printed and the heavy imports."""
+    """Run a statement in a separate process; return its output and the heavy imports."""
     script = _SCRIPT.format(statement=statement, arguments=list(arguments), heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

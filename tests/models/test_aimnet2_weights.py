@@ -1,4 +1,4 @@
-"""Where AIMNet2's weights come from, that only the published ones are taken, and their file."""
+"""Sources of AIMNet2's weights, checks of the published file, and the stored format."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_missing_files_are_reported(tmp_path, monkeypatch):
 
 
 def test_file_with_another_digest_is_refused(tmp_path, monkeypatch):
-    """A TorchScript file is a program: one flipped bit, and torch never sees it."""
+    """A TorchScript file is a program, so torch must not open a file with a flipped bit."""
     import torch
 
     content = bytearray(aimnet_file().read_bytes())

@@ -1,4 +1,4 @@
-"""Every ANI backend against the float64 reference, and what is ANI's alone."""
+"""Every ANI backend against the float64 reference, and properties specific to ANI."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from nnpmm.models.ani import BACKENDS
 from nnpmm.structures import molecule_from_smiles
 
 PARACETAMOL = "CC(=O)Nc1ccc(O)cc1"
-# targets.md: what every backend must keep to.
+# Tolerances of every backend, kJ/mol and kJ/mol/nm.
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5
-# In float64: torchani's forces carry the 1 / alpha of torch.celu, which torch takes in single
+# In float64, torchani's forces contain the 1 / alpha of torch.celu, which torch rounds to single
 # precision on the way back: 1.5e-8 of their size.
 DOUBLE_ENERGY, DOUBLE_FORCE = 1e-6, 1e-4
 
@@ -96,7 +96,7 @@ def test_ani2x_is_smooth_through_its_cutoffs():
 
 @pytest.mark.parametrize("symbols", ["H", "CH", "NO", "HCNO", "O"])
 def test_restricting_the_elements_changes_nothing(double_model, symbols):
-    """The cut first layers see what the whole ones see: checked in both orders of leaving out."""
+    """Networks restricted to the elements present give the same energies and forces."""
     numbers = [Element.getBySymbol(symbol).atomic_number for symbol in symbols * 2]
     positions = np.random.default_rng(4).uniform(0, 0.3, size=(len(numbers), 3))
     expected = double_model.bind(numbers).evaluate(positions)
@@ -181,7 +181,7 @@ def test_periodic_box_equals_the_reference(model, reference):
     numbers, positions, box = water_box()
     expected = reference.bind(numbers).evaluate(positions, box)
     vacuum = reference.bind(numbers)(positions)
-    assert abs(expected.energy - vacuum[0]) > 10.0  # the images are felt
+    assert abs(expected.energy - vacuum[0]) > 10.0  # images contribute
     found = model.bind(numbers).evaluate(positions, box)
     # The bound of one ligand, carried over to a system with as many atoms as two of them.
     np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=2 * ENERGY_TOLERANCE)

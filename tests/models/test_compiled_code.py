@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# A function of its own: the cpu backend takes half a minute to compile.
+# A small function, because the cpu backend needs half a minute to compile.
 PROGRAM = """
 import logging, sys
 logging.basicConfig(level="WARNING")

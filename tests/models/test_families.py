@@ -67,7 +67,7 @@ def test_family_of_another_package_is_found(install):
 
 
 def test_default_options_are_not_passed(install):
-    """A family is only given what the caller chose, so that it need not take every option."""
+    """A family receives only options that the caller set, so it need not accept all options."""
     install("toys = toy_models:TOYS")
     model = load_model("toy-spring", None, "auto", "auto", precision="single", weights=None)
     assert model.name == "toy-spring 1 on auto"

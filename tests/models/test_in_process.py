@@ -108,7 +108,7 @@ def test_copy_of_a_deleted_model_is_an_error(ani1x):
     ("file", "error"), [("model.json", WeightsError), ("model.pt", ModelError)]
 )
 def test_changed_file_is_refused(paracetamol, tmp_path, file, error):
-    """Copied in the same process: what is in memory; read again: another digest is noticed."""
+    """A copy in the same process uses the model in memory; reading a changed file is refused."""
     (tmp_path / "drug.sdf").write_text(Chem.MolToMolBlock(paracetamol) + "$$$$\n")
     for folder, member in (("a", 6), ("b", 7)):  # no other test has these in memory
         prepare_nnp(

@@ -1,4 +1,4 @@
-"""model.json: what was edited, cut or lost since it was written is noticed."""
+"""model.json: edited, truncated and missing content is detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A System of a molecule as a potential: the contract of potentials, and what it is good for."""
+"""A System of a molecule as a potential: the contract of potentials, and coupling."""
 
 from __future__ import annotations
 

@@ -320,7 +320,7 @@ def test_growing_memory_is_found():
         return 0.0, np.zeros_like(positions)
 
     (found,) = validate(FunctionModel(leaking), [METHANOL], checks=[MEMORY]).findings
-    # MB of 400; what the process has freed before is taken first.
+    # MB of 400, because memory that was freed earlier is reused first.
     assert found.verdict == "fail" and found.value > 50
 
 

@@ -1,4 +1,4 @@
-"""Where weights come from, in which order, and that nothing but the published ones is taken."""
+"""Sources of weights and their order; only published weights are accepted."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_a_run_resumes_from_its_last_checkpoint(tmp_path):
     sampler = exchange(tmp_path)
     sampler.sample(6, checkpoint_every=4)
     before = read_samples(tmp_path)
-    sampler.sample(9, checkpoint_every=100)  # the end of a call is a checkpoint of its own
+    sampler.sample(9, checkpoint_every=100)  # each call ends with a checkpoint
     assert len(read_samples(tmp_path).energies) == 9
     again = exchange(tmp_path, resume=True)
     assert again.currentIteration == 9

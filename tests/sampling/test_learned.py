@@ -247,7 +247,7 @@ def hopping(peptide, features):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["deep-tica", "time-lagged"])
 def test_slow_torsion_is_found(kind, peptide, features, hopping, tmp_path):
-    """phi hops rarely, psi is white noise: the variable tells the states of phi apart."""
+    """phi changes rarely, and psi is white noise. The variable distinguishes the states of phi."""
     pytest.importorskip("mlcolvar")
     frames, state, _ = hopping
     settings = LearningSettings(kind=kind, lag=2, epochs=150, hidden=(12, 8), learning_rate=5e-3)

@@ -60,7 +60,7 @@ def test_triclinic_gro_box_is_reduced(tmp_path):
     path = tmp_path / "x.gro"
     path.write_text(_gro(box="3 3 3  0 0 2 0 -2 1.6"))
     box = read_gro(path).box
-    Topology().setPeriodicBoxVectors(box)  # refuses what is not in reduced form
+    Topology().setPeriodicBoxVectors(box)  # refuses boxes that are not in reduced form
     # The same lattice: the old vectors are whole-number combinations of the new ones.
     old = np.array([[3, 0, 0], [2, 3, 0], [-2, 1.6, 3]])
     combinations = old @ np.linalg.inv(box)
