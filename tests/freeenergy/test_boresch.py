@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import openmm
 import pytest
-from small_ladders import TEMPERATURE, sample
+from scipy.spatial.transform import Rotation
+from small_ladders import TEMPERATURE
 from test_known_ladders import KT, particles
 
 from nnpmm.core.errors import ConfigError
@@ -67,6 +68,9 @@ def test_openmm_energy_matches_the_numpy_reference(periodic):
         places = generator.uniform(0, 0.7, (6, 3))
         expected = restraint_energies(restraint(), anchor_coordinates(places))
         assert energy_of(context, places) == pytest.approx(float(expected), abs=1e-6, rel=1e-9)
+        context.setParameter(LAMBDA_RESTRAINTS, 0.3)
+        assert energy_of(context, places) == pytest.approx(0.3 * float(expected), abs=1e-6)
+        context.setParameter(LAMBDA_RESTRAINTS, 1.0)
         if periodic:
             moved = places + np.array([[0, 0, 0]] * 3 + [[2.0, -2.0, 4.0]] * 3)
             assert energy_of(context, moved) == pytest.approx(float(expected), abs=1e-6, rel=1e-9)
@@ -148,30 +152,45 @@ def test_collinear_anchors_are_refused(degrees):
     require_no_collinear_anchors(restraint(), TEMPERATURE)
 
 
-def rigid_pair(width):
-    """Two rigid triangles without interactions; constraints keep them rigid."""
-    system = particles(6)
-    for molecule in ((0, 1, 2), (3, 4, 5)):
-        shape = RECEPTOR if molecule[0] == 0 else LIGAND
-        for i, j in ((0, 1), (1, 2), (0, 2)):
-            length = float(np.linalg.norm(shape[i] - shape[j]))
-            system.addConstraint(molecule[i], molecule[j], length)
-    system.setDefaultPeriodicBoxVectors(*(np.eye(3) * width))
-    return system
+def sample_rigid_pair(rng, chosen, scales, width, chains):
+    """Energies (chains, states), kJ/mol, of every state of two rigid molecules.
+
+    Independent Metropolis chains of rigid-body moves, with the receptor fixed in a cubic box. Only
+    the scaled restraint acts between the molecules. Near collinear anchors, its torsions are too
+    stiff for molecular dynamics.
+    """
+    scale = np.repeat(scales, chains)
+    place = np.tile([0.3, 0.1, 0.1], (len(scale), 1))
+    turn = Rotation.identity(len(scale))
+
+    def energy_at(place, turn):
+        ligand = np.stack([turn.apply(atom) for atom in LIGAND], axis=1) + place[:, None]
+        receptor = np.broadcast_to(RECEPTOR, ligand.shape)
+        return restraint_energies(
+            chosen, anchor_coordinates(np.concatenate([receptor, ligand], axis=1))
+        )
+
+    energy = energy_at(place, turn)
+    for step in range(900):
+        size = (1.0, 0.3, 0.1)[step % 3]
+        moved = place + rng.normal(0, 0.5 * size, place.shape)
+        moved = (moved + width / 2) % width - width / 2
+        turned = Rotation.from_rotvec(rng.normal(0, 2 * size, place.shape)) * turn
+        trial = energy_at(moved, turned)
+        accepted = rng.exponential(size=len(scale)) > scale * (trial - energy) / KT
+        place, energy = np.where(accepted[:, None], moved, place), np.where(accepted, trial, energy)
+        turn = Rotation.from_quat(np.where(accepted[:, None], turned.as_quat(), turn.as_quat()))
+    return [np.outer(part, scales) for part in energy.reshape(len(scales), chains)]
 
 
-def test_release_of_two_rigid_molecules_from_sampling(tmp_path):
-    """A ladder from two free molecules in a periodic box to restrained ones.
+def test_release_of_two_rigid_molecules_from_sampling():
+    """A ladder from two free molecules in a box to restrained ones.
 
-    The box is wide enough that the restraint does not reach its images.
+    The box is wide enough that the full restraint keeps the ligand inside.
     """
     width, chosen = 1.6, restraint(800.0, 20.0, (0.35, 1.3, 1.7, 0.6, -2.9, 3.0))
-    system = rigid_pair(width)
-    system.addForce(create_restraint_force(chosen, periodic=True))
     scales = (0.0, 0.02, 0.08, 0.25, 0.6, 1.0)
-    states = tuple({LAMBDA_RESTRAINTS: scale} for scale in scales)
-    start = np.concatenate([RECEPTOR, LIGAND + np.array([0.3, 0.1, 0.1])])
-    windows = sample(tmp_path, system, start, states, 2500)
+    windows = sample_rigid_pair(np.random.default_rng(3), chosen, scales, width, 1000)
     found = solve_ladder(windows, temperature=TEMPERATURE).between(-1, 0)
     in_the_box = -KT * np.log(width**3 / 1.66053907)
     exact = release_free_energy(chosen, TEMPERATURE) + in_the_box
@@ -179,5 +198,6 @@ def test_release_of_two_rigid_molecules_from_sampling(tmp_path):
     assert abs(found.value - exact) < 4 * found.error
     restrained = windows[-1][:, -1]
     expected = mean_restraint_energy(chosen, TEMPERATURE)
-    assert restrained.mean() == pytest.approx(expected, abs=0.4)
+    error = restrained.std() / np.sqrt(len(restrained))
+    assert abs(restrained.mean() - expected) < 4 * error < 0.6
     assert expected == pytest.approx(3 * KT, rel=0.1)
