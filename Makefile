@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 DEMO ?= nnpmm-demo
 # Two processes, each with whole files, so that a module's fixtures are made once.
 PARALLEL ?= -n 2 --dist loadfile
-# The notebooks of the tutorials take minutes: PYTEST_ARGS="-m tutorial".
-PYTEST_ARGS ?= -m "not tutorial"
+# Without slow tests and without the notebooks of the tutorials: `make test PYTEST_ARGS=` runs everything.
+PYTEST_ARGS ?= -m "not slow and not tutorial"
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: demo test lint docs tutorials clean

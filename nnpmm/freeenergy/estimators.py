@@ -47,9 +47,11 @@ __all__ = [
 #: pymbar's default tolerance of 1e-12 kT is below the rounding errors of sums over many samples, so
 #: that its solvers would iterate for an hour.
 _SOLVERS = (
-    {"method": "adaptive", "tol": 1e-10, "options": {"maxiter": 500, "min_sc_iter": 0}},
+    {"method": "adaptive", "tol": 1e-10, "options": {"min_sc_iter": 0}},
     {"method": "lm", "tol": 1e-10},
 )
+# Ten suffice for states that overlap; others are refused, whatever their solution.
+_MAX_ITERATIONS = 500
 _STARTS = 50  # points of a series that are tried as the end of its equilibration
 
 
@@ -360,7 +362,7 @@ def _solve(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
     sampled = counts > 0
     u, n = reduced[sampled], counts[sampled]
     for guess in (_chained_averages(u, n), None):
-        solved = _pymbar().MBAR(u, n, initial_f_k=guess, solver_protocol=_SOLVERS)
+        solved = _mbar(u, n, guess)
         # In a solution the weights of each state add up to 1.
         if np.allclose(solved.weights().sum(axis=0), 1.0, atol=1e-4):
             break
@@ -368,7 +370,19 @@ def _solve(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
         return solved
     mixture = logsumexp((np.log(n) + solved.f_k)[:, None] - u, axis=0)
     f = -logsumexp(-reduced - mixture, axis=1)
-    return _pymbar().MBAR(*(reduced, counts), initial_f_k=f - f[0], solver_protocol=_SOLVERS)
+    return _mbar(reduced, counts, f - f[0])
+
+
+def _mbar(
+    reduced: NDArray[np.float64], counts: NDArray[np.int64], guess: NDArray[np.float64] | None
+) -> Any:
+    # A maximum in the solvers' options is replaced by that of MBAR itself.
+    return _pymbar().MBAR(
+        *(reduced, counts),
+        initial_f_k=guess,
+        solver_protocol=_SOLVERS,
+        maximum_iterations=_MAX_ITERATIONS,
+    )
 
 
 def _chained_averages(

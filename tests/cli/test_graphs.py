@@ -60,6 +60,7 @@ def test_templates_are_valid(call, data, tmp_path):
         assert isinstance(yaml.safe_load(answer.out), dict)
 
 
+@pytest.mark.slow
 def test_killed_pretraining_resumes(data, tmp_path):
     config = settings_file(data, epochs=60)
     killed, whole = tmp_path / "killed", tmp_path / "whole"

@@ -84,6 +84,7 @@ def shell(command, folder):
     return finish(["bash", "-c", command], folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "redirection",
     [
@@ -132,6 +133,7 @@ def wait_for_production(folder):
     raise TimeoutError("the run did not reach production")
 
 
+@pytest.mark.slow
 def test_closed_terminal_leaves_a_checkpoint(tmp_path):
     pty = pytest.importorskip("pty")
     write_settings(tmp_path, "1000 ps")

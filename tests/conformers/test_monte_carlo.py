@@ -73,6 +73,7 @@ def test_changes_begin_apart_from_all_before(monkeypatch):
         assert torsions.deviations(prints[row], prints[:row]).min() >= 0.1
 
 
+@pytest.mark.slow
 def test_a_higher_score_than_distance_geometry():
     molecule = built("CCCCC(C)CCCC(CC)CCCC")
     field = ForceField(molecule, variant="MMFF94")

@@ -99,6 +99,7 @@ def test_forces_are_the_gradient(model, coupled):
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=5e-5, atol=0.1)
 
 
+@pytest.mark.slow
 def test_region_dynamics_conserve_energy(model, coupled):
     """The environment is fixed, so that its constraints do not matter."""
     case, coupling = coupled

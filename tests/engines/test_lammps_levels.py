@@ -98,6 +98,7 @@ def fluctuation(model, bonded, every: int, timestep: float) -> float:
         return float(totals(simulation, every, 40).std())
 
 
+@pytest.mark.slow
 def test_energy_is_conserved_better_than_by_the_network_alone(model):
     """As many evaluations of the network, one every fs: bonds vibrate in the inner steps.
 

@@ -71,6 +71,7 @@ def test_windows_use_the_chosen_parameters(tmp_path, monkeypatch):
     assert calls[0].model_copy(update={"solute": wanted.solute}) == wanted
 
 
+@pytest.mark.slow
 def test_failed_windows_are_reported(tmp_path, monkeypatch):
     from nnpmm.freeenergy.solvation import windows
 

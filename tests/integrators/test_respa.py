@@ -218,6 +218,7 @@ def waters():
     return system, state
 
 
+@pytest.mark.slow
 def test_rigid_water_conserves_energy_and_constraints(waters):
     system, start = waters
     integrator = create_respa_integrator(system, [(0.002, [2]), (0.001, [0, 1])])
@@ -238,6 +239,7 @@ def test_rigid_water_conserves_energy_and_constraints(waters):
         assert abs(bond @ (velocities[i] - velocities[j])) < 1e-3
 
 
+@pytest.mark.slow
 def test_temperature_of_rigid_water(waters):
     system, start = waters
     integrator = create_respa_integrator(

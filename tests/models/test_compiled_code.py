@@ -45,6 +45,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["*double*.nbi", "*double*.nbc"])
 @pytest.mark.parametrize("damage", [b"", b"half"])
 def test_damaged_files_are_compiled_again(folder, pattern, damage):

@@ -124,6 +124,7 @@ def data_set(tmp_path):
     return tmp_path / "begun"
 
 
+@pytest.mark.slow
 @needs_gmx
 def test_build_status_export_and_label(call, tmp_path):
     folder = tmp_path / "set"

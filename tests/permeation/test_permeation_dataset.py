@@ -212,6 +212,7 @@ def test_lists_of_solutes(tmp_path):
         list_solutes(str(tmp_path / "none.csv"))
 
 
+@pytest.mark.slow
 @needs_gmx
 def test_campaign_with_dask_workers(tmp_path, monkeypatch):
     """Two jobs in separate processes give features. The production ends between two frames."""

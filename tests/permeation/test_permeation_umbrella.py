@@ -166,6 +166,7 @@ def test_solute_outside_its_window_is_an_error(tmp_path, monkeypatch):
     assert not (tmp_path / "window-01.safetensors").exists()
 
 
+@pytest.mark.slow
 @needs_gmx
 def test_windows_restrain_the_solute_and_are_not_repeated(tmp_path):
     umbrella = UmbrellaSettings(

@@ -112,6 +112,7 @@ def wait_for_production(folder, process):
     raise TimeoutError("the run did not reach production")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
 def test_killed_process_can_be_resumed(tmp_path, fmt):
     length = "2 ps"
@@ -128,6 +129,7 @@ def test_killed_process_can_be_resumed(tmp_path, fmt):
     require_equal_runs(killed, whole, fmt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name
 )
@@ -150,6 +152,7 @@ def test_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
     require_equal_runs(stopped, whole)
 
 
+@pytest.mark.slow
 def test_ignored_signals_stay_ignored(tmp_path):
     process = start(tmp_path, "dcd", "1 ps", action=signal.SIG_IGN)
     wait_for_production(tmp_path, process)

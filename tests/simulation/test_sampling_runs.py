@@ -78,6 +78,7 @@ def wait_for(path, process, least=1):
     raise TimeoutError(f"{path} did not grow")
 
 
+@pytest.mark.slow
 def test_killed_metadynamics_resumes(tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = start(killed, "metadynamics", "1 ps")
@@ -91,6 +92,7 @@ def test_killed_metadynamics_resumes(tmp_path):
     require_equal_biased_runs(killed, whole)
 
 
+@pytest.mark.slow
 def test_killed_replica_exchange_resumes(tmp_path):
     """No iteration is lost or repeated, and records match the configurations."""
     process = start(tmp_path, "umbrella", "2 ps")
@@ -110,6 +112,7 @@ def test_killed_replica_exchange_resumes(tmp_path):
     assert len(list((tmp_path / "exchange/trajectories").glob("state-*.dcd"))) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["metadynamics", "temperatures"])
 def test_signal_ends_a_biased_run_with_a_checkpoint(tmp_path, kind):
     process = start(tmp_path, kind, "20 ps")

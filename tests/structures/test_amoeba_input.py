@@ -41,6 +41,7 @@ def force_of(mm, kind):
     return force
 
 
+@pytest.mark.slow
 def test_energy_of_a_peptide_equals_that_of_a_direct_openmm_call(tmp_path):
     modeller = dipeptide()
     with_water(modeller, 6)
