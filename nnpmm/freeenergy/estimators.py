@@ -44,14 +44,13 @@ __all__ = [
     "thermal_energy",
 ]
 
-#: pymbar's default tolerance of 1e-12 kT is below the rounding errors of sums over many samples, so
-#: that its solvers would iterate for an hour.
+# pymbar's default tolerance of 1e-12 kT is below the rounding errors of sums over many samples.
 _SOLVERS = (
     {"method": "adaptive", "tol": 1e-10, "options": {"min_sc_iter": 0}},
     {"method": "lm", "tol": 1e-10},
 )
-# Ten suffice for states that overlap; others are refused, whatever their solution.
-_MAX_ITERATIONS = 500
+# Ten iterations suffice for states that overlap. MBAR's own limit replaces those of the solvers.
+_MBAR_OPTIONS: dict[str, Any] = {"solver_protocol": _SOLVERS, "maximum_iterations": 500}
 _STARTS = 50  # points of a series that are tried as the end of its equilibration
 
 
@@ -355,14 +354,13 @@ def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArr
 def _solve(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
     """Return pymbar's solution for u (K, N).
 
-    The equations are solved for the sampled states alone; f of all other states follows from them.
-    If two states differ by tens of kT, pymbar's solvers fail from an initial guess of zeros: all
-    samples then seem to belong to the lower one.
+    The equations are solved for the sampled states; f of all others follows. If two states differ by
+    tens of kT, pymbar's solvers fail from zeros: all samples then seem to belong to the lower one.
     """
     sampled = counts > 0
     u, n = reduced[sampled], counts[sampled]
     for guess in (_chained_averages(u, n), None):
-        solved = _mbar(u, n, guess)
+        solved = _pymbar().MBAR(u, n, initial_f_k=guess, **_MBAR_OPTIONS)
         # In a solution the weights of each state add up to 1.
         if np.allclose(solved.weights().sum(axis=0), 1.0, atol=1e-4):
             break
@@ -370,19 +368,7 @@ def _solve(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
         return solved
     mixture = logsumexp((np.log(n) + solved.f_k)[:, None] - u, axis=0)
     f = -logsumexp(-reduced - mixture, axis=1)
-    return _mbar(reduced, counts, f - f[0])
-
-
-def _mbar(
-    reduced: NDArray[np.float64], counts: NDArray[np.int64], guess: NDArray[np.float64] | None
-) -> Any:
-    # A maximum in the solvers' options is replaced by that of MBAR itself.
-    return _pymbar().MBAR(
-        *(reduced, counts),
-        initial_f_k=guess,
-        solver_protocol=_SOLVERS,
-        maximum_iterations=_MAX_ITERATIONS,
-    )
+    return _pymbar().MBAR(reduced, counts, initial_f_k=f - f[0], **_MBAR_OPTIONS)
 
 
 def _chained_averages(

@@ -306,6 +306,7 @@ def report(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_first_shell_of_tip3p_water(report):
     """Its oxygens have the first peak at 2.77 angstrom, height 2.7, and five neighbours or so.
 

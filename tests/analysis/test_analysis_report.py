@@ -186,6 +186,7 @@ def files(system, tmp_path_factory):
     return paths
 
 
+@pytest.mark.slow
 def test_the_command_with_any_topology_and_trajectory(files, tmp_path):
     top, one, two = files
     answer = call("analyze", "-t", top, "-x", one, "-x", two, "-o", tmp_path / "out")

@@ -69,6 +69,7 @@ SCRIPT_ROWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", SCRIPT_ROWS)
 def test_the_installed_script(structure, tmp_path, row):
     arguments, words = SCRIPT_ROWS[row]

@@ -183,6 +183,7 @@ def sample_rigid_pair(rng, chosen, scales, width, chains):
     return [np.outer(part, scales) for part in energy.reshape(len(scales), chains)]
 
 
+@pytest.mark.slow
 def test_release_of_two_rigid_molecules_from_sampling():
     """A ladder from two free molecules in a box to restrained ones.
 

@@ -95,6 +95,7 @@ def continuum(solute, width, permittivity, step=0.025):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solute", [ION, PAIR], ids=["ion", "pair"])
 @pytest.mark.parametrize("permittivity", [97.0, 4.0])
 def test_boxes_of_a_continuum_agree(solute, permittivity):

@@ -59,6 +59,7 @@ def integral(stage):
     return free[0] - free[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", LADDERS)
 def test_replica_exchange_matches_the_exact_integral(tmp_path, stage):
     name, values = LADDERS[stage]

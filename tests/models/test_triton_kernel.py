@@ -125,6 +125,7 @@ def test_one_atom(two):
     np.testing.assert_array_equal(evaluation.forces, np.zeros((1, 3)))
 
 
+@pytest.mark.slow
 def test_water_box_with_and_without_cell_list(two, monkeypatch):
     numbers, positions, box = water_box(2)  # so small that there is one cell
     parameters = two.subset([6])
@@ -150,6 +151,7 @@ def neighbours(found, n_rows: int) -> list[set[tuple[int, bool]]]:
     return lists
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["long box", "sheared box", "no box"])
 def test_cells_find_every_neighbour(two, monkeypatch, shape):
     """Against all pairs, for two, three and more cells along a box vector, and unwrapped atoms."""
@@ -352,6 +354,7 @@ def test_memory_of_large_regions(ani1x):
     assert 15_000 < size < 32_000  # bytes per atom
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["single", "double"])
 def test_local_evaluation_matches_the_cpu(two, precision):
     """This includes other centres in the same memory, and atoms beyond the cutoff."""

@@ -196,6 +196,7 @@ def test_each_defect_is_found_by_its_check(defect):
     assert found.verdict == "fail"
 
 
+@pytest.mark.slow
 def test_ani1x_passes(tmp_path):
     told = []
     model = load_model("ANI-1x")

@@ -31,6 +31,7 @@ def _assert_same(a, b, rel=1e-4):
     assert a.total == pytest.approx(b.total, rel=rel)
 
 
+@pytest.mark.slow
 @needs_gmx
 @pytest.mark.parametrize("solute", ["C1-P4", "C2-N0-C5", "P4-P5-Nda", "C1-C1-C1+1-3"])
 @pytest.mark.parametrize("name", tables.LIPID_TAILS)

@@ -442,6 +442,7 @@ def test_predictions_from_existing_trajectories(call, model, tiny_runs, tmp_path
     call(main, *arguments, runs[0], gone).assert_one_line_error("found no production.trr")
 
 
+@pytest.mark.slow
 @needs_gmx
 def test_beads_in_the_order_of_the_run(tiny_runs, tmp_path):
     """A run of P4-C1 has its polar bead first, however the solute is written."""

@@ -25,6 +25,7 @@ def state(system, positions):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("builder", "parameters"),
     [
