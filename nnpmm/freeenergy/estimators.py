@@ -354,8 +354,8 @@ def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArr
 def _solve(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
     """Return pymbar's solution for u (K, N).
 
-    The equations are solved for the sampled states; f of all others follows. If two states differ by
-    tens of kT, pymbar's solvers fail from zeros: all samples then seem to belong to the lower one.
+    The equations are solved for the sampled states; f of all others follows. If states differ by
+    tens of kT, pymbar's solvers fail from zeros: all samples seem to belong to the lower one.
     """
     sampled = counts > 0
     u, n = reduced[sampled], counts[sampled]
