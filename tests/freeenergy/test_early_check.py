@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_ladders import METHANE
 
-from nnpmm.freeenergy.legs import sample_leg
+from nnpmm.freeenergy.legs import early_check, sample_leg
 from nnpmm.freeenergy.legs.early_check import iterations_before_check, warn_of_gap
 from nnpmm.freeenergy.solvation import SolvationSettings
 from nnpmm.freeenergy.solvation.ladders import create_leg
@@ -52,7 +52,9 @@ def test_the_check_comes_after_a_tenth_of_the_iterations(iterations, expected):
     assert iterations_before_check(iterations) == expected
 
 
-def test_sampling_checks_the_overlap(tmp_path, caplog):
+def test_sampling_checks_the_overlap(tmp_path, caplog, monkeypatch):
+    # The overlap of so few samples is near 0.03; here every overlap is too small.
+    monkeypatch.setattr(early_check, "MIN_OVERLAP", 1.0)
     ladder = {**METHANE["ladder"], "sterics": [0], "time": "4 ps", "interval": "0.04 ps"}
     settings = SolvationSettings.model_validate({**METHANE, "ladder": ladder})
     leg = create_leg(settings, prepare(settings, tmp_path).system_of("force field"), "force field")
