@@ -134,9 +134,9 @@ def check_charged(text):
 
 
 def check_hydration(text):
-    force_field = number(r"force field +(-?[\d.]+) \+-", text)
+    force_field = number(r"force field +(-?[\d.]+) ±", text)
     assert force_field == pytest.approx(-3.5, abs=3)  # kcal/mol, far from converged
-    assert number(r"network +(-?[\d.]+) \+-", text) == pytest.approx(force_field, abs=1.5)
+    assert number(r"network +(-?[\d.]+) ±", text) == pytest.approx(force_field, abs=1.5)
 
 
 def check_campaign(text):
@@ -152,7 +152,7 @@ def check_complex(text):
 
 def check_host_guest(text):
     columns = [r"network", r"force field"]
-    values = [number(rf"^{name}( +-?[\d.]+)+ \+-", text) for name in columns]
+    values = [number(rf"^{name}( +-?[\d.]+)+ ±", text) for name in columns]
     assert all(value < -5 for value in values)  # kcal/mol, far from converged; a strong binder
     assert values[0] == pytest.approx(values[1], abs=5)
 
