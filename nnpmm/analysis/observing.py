@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.analysis.contacts import KINDS, ContactFinder
-from nnpmm.analysis.deviations import (
-    Fluctuations,
-    best_rmsd,
-    gyration_radius,
-    lowest_rmsd,
-)
+from nnpmm.analysis.deviations import Fluctuations, best_rmsd, gyration_radius, lowest_rmsd
 from nnpmm.analysis.frames import Chunk, FrameReader, first_frame
 from nnpmm.analysis.hydration import count_water
 from nnpmm.analysis.imaging import Imager

@@ -100,6 +100,25 @@ def test_disconnected_states_are_refused(seed, order):
     assert low < 5 and high > 30  # the two states are on different sides of the gap
 
 
+def test_states_without_overlap_are_refused_after_few_iterations(monkeypatch):
+    """pymbar iterates 10,000 times unless MBAR itself, not its solvers, gets the limit."""
+    updates, update = [], pymbar.mbar_solvers.self_consistent_update
+
+    def counted(*arguments, **options):
+        updates.append(1)
+        return update(*arguments, **options)
+
+    monkeypatch.setattr(pymbar.mbar_solvers, "self_consistent_update", counted)
+    rng = np.random.default_rng(3)
+    constants = np.array([1.0, 2.0, 1e5])
+    sampled = np.concatenate([rng.normal(scale=c**-0.5, size=(100, 3)) for c in constants])
+    reduced = 0.5 * constants[:, None] * (sampled**2).sum(axis=1)
+    energies = GAS_CONSTANT * 300.0 * reduced
+    with pytest.raises(SimulationError, match="overlap"):
+        mbar(energies, np.array([100, 100, 100]), temperature=300.0)
+    assert 1 < len(updates) < 1100
+
+
 @pytest.mark.parametrize(("gap", "refused"), [(4.0, False), (5.0, True)])
 def test_minimum_overlap_is_that_of_adjacent_states(gap, refused):
     """A ladder with one wide step, across which the overlap is 0.05 or 0.014."""
